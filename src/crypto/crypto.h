@@ -1,0 +1,127 @@
+/*
+ * crypto/: keys and sealing, by libsodium. Pure: no Kore, no I/O but reading
+ * key files at start-up, no suspension. Secrets live in sodium_malloc memory
+ * and are compared in constant time.
+ *
+ * Hierarchy: root secret (file, 32 bytes) -> subkeys by crypto_kdf (KEK v1,
+ * session, blind index, CSRF, audit digest) -> a random data key per patient,
+ * stored wrapped by the KEK.
+ */
+#ifndef CRYPTO_H
+#define CRYPTO_H
+
+#include "base/base.h"
+
+#define DATA_KEY_BYTES	32
+#define TOKEN_BYTES	32		/* 256 bits */
+#define TOKEN_STRLEN	43		/* base64url, no padding */
+#define TOKEN_HASH_BYTES 32
+#define BLIND_INDEX_BYTES 16
+#define DIGEST_BYTES	32
+
+/*
+ * keyring.c. keyring_load() runs in the parent before chroot. RES_ERR with a
+ * message when the file is missing, not 32 bytes, or readable by others.
+ */
+enum res keyring_load(const char *dir, char *msg, size_t msglen);
+/* Makes dir (0700) and dir/root.key (0600) unless there; never overwrites. */
+enum res keyring_create(const char *dir, char *msg, size_t msglen);
+void	 keyring_wipe(void);
+uint32_t keyring_kek_version(void);	/* the one new keys are wrapped by */
+
+/* Where a ciphertext lives: it opens nowhere else. All go into the AAD,
+ * length-prefixed. */
+struct seal_place {
+	const char	*table, *column;
+	struct uuid	 row;
+	int32_t		 row_version;
+};
+
+/*
+ * aead.c: XChaCha20-Poly1305, random nonce. Layout: 0x01, key version (4,
+ * big-endian), nonce (24), ciphertext and tag (16).
+ */
+#define SEAL_OVERHEAD	(1 + 4 + 24 + 16)
+void	 seal(const uint8_t key[DATA_KEY_BYTES], uint32_t key_version,
+	    const struct seal_place *, const void *plain, size_t len,
+	    uint8_t *out);			/* len + SEAL_OVERHEAD */
+/* RES_ERR on any mismatch; out holds len - SEAL_OVERHEAD bytes. */
+enum res unseal(const uint8_t key[DATA_KEY_BYTES], uint32_t key_version,
+	    const struct seal_place *, const uint8_t *sealed, size_t len,
+	    uint8_t *out);
+
+/* vault.c: data keys of patients. */
+struct data_key {
+	struct uuid	owner;		/* the patient */
+	uint32_t	version;	/* of this data key; 1, 2, ... */
+	uint8_t		key[DATA_KEY_BYTES];
+};
+#define WRAPPED_KEY_BYTES (DATA_KEY_BYTES + SEAL_OVERHEAD)
+/* A new random key for owner, and its wrapped form for the database. */
+void	 vault_new_key(const struct uuid *owner, struct data_key *,
+	    uint8_t wrapped[WRAPPED_KEY_BYTES]);
+enum res vault_unwrap(const struct uuid *owner, uint32_t version,
+	    const uint8_t *wrapped, size_t len, struct data_key *);
+/* A bounded cache of keys in use: entries live 5 minutes at most. */
+void	 vault_cache_put(const struct data_key *);
+bool	 vault_cache_get(const struct uuid *owner, struct data_key *);
+void	 vault_cache_drop(const struct uuid *owner);
+/* Seal and open with a data key; memory from the arena. */
+void	 vault_seal(struct arena *, const struct data_key *,
+	    const struct seal_place *, const void *, size_t,
+	    const uint8_t **out, size_t *outlen);
+enum res vault_open(struct arena *, const struct data_key *,
+	    const struct seal_place *, const void *, size_t,
+	    const char **out, size_t *outlen);	/* NUL-terminated copy */
+/* Keyed BLAKE2b of data under a subkey of the data key: for the audit log,
+ * where a plain hash of a birth date could be guessed. */
+void	 vault_digest(const struct data_key *, const void *, size_t,
+	    uint8_t out[DIGEST_BYTES]);
+
+/* blindindex.c: equality lookups over encrypted fields. The text is first
+ * case-folded (ASCII) and stripped of spaces; field names the column. */
+void	 blind_index(const char *field, const char *text,
+	    uint8_t out[BLIND_INDEX_BYTES]);
+
+/* token.c: opaque 256-bit tokens; only their BLAKE2b hash is stored. */
+struct token {
+	char	text[TOKEN_STRLEN + 1];
+	uint8_t	hash[TOKEN_HASH_BYTES];
+};
+void	 token_new(struct token *);
+/* RES_ERR unless s is 43 base64url characters. */
+enum res token_hash(const char *s, uint8_t out[TOKEN_HASH_BYTES]);
+/* The session value, sealed under the session key with the token's hash as
+ * associated data. out: len + SEAL_OVERHEAD. */
+void	 session_seal(const uint8_t hash[TOKEN_HASH_BYTES], const void *,
+	    size_t, uint8_t *out);
+enum res session_unseal(const uint8_t hash[TOKEN_HASH_BYTES],
+	    const uint8_t *, size_t, uint8_t *out);
+/* CSRF token of a session: keyed hash of the token hash, base64url. */
+void	 csrf_token(const uint8_t hash[TOKEN_HASH_BYTES],
+	    char out[TOKEN_STRLEN + 1]);
+bool	 csrf_valid(const uint8_t hash[TOKEN_HASH_BYTES], const char *);
+
+/* password.c: Argon2id (RFC 9106) in libsodium's string format. Slow by
+ * design: run on the thread pool, never on the loop. */
+#define PASSWORD_HASH_MAX 128
+struct password_job {
+	const char	*password;	/* at most 1024 bytes */
+	char		 hash[PASSWORD_HASH_MAX];
+	unsigned long long ops;
+	size_t		 mem_bytes;
+	bool		 ok;		/* out */
+	bool		 rehash;	/* out: parameters are outdated */
+};
+void	 password_hash_job(void *);	/* struct password_job * */
+void	 password_verify_job(void *);	/* hash "": a dummy, never ok */
+/* 24 readable characters, 120 bits or more, for one-time passwords. */
+void	 password_generate(char out[32]);
+/* To be called once, before privileges are dropped: makes the dummy hash. */
+void	 password_init(unsigned long long ops, size_t mem_bytes);
+
+/* digest.c */
+void	 digest_hex(const uint8_t *, size_t, char *out);	/* 2n+1 */
+void	 sha256(const void *, size_t, uint8_t out[32]);
+
+#endif
