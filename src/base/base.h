@@ -48,10 +48,11 @@ struct err_field {
 	const char		*detail;	/* for a human */
 };
 
+#define ERR_FIELDS_MAX	100
 struct err {
 	enum problem		 problem;	/* PROBLEM_UNSET: no error */
 	unsigned		 retry_after;	/* s; 0: header not sent */
-	unsigned		 nfields;
+	unsigned		 nfields;	/* seen; kept: ERR_FIELDS_MAX */
 	struct err_field	*fields, **fields_tail;
 	char			 detail[256];	/* sent to the client */
 	char			 private[256];	/* for the log only; no PHI */
@@ -96,8 +97,14 @@ void		 buf_printf(struct buf *, const char *, ...) PRINTF(2, 3);
 
 /* string.c */
 bool		 utf8_valid(const void *, size_t);	/* RFC 3629 */
+/* Length of the longest valid prefix. */
+size_t		 utf8_valid_prefix(const void *, size_t);
 /* True for a finite decimal number that uses all of s; writes it to out. */
 bool		 str_to_double(const char *s, double *out);
+/* The shortest of 15 to 17 digits that reads back the same; d is finite. */
+#define DOUBLE_STRLEN	24
+void		 str_from_double(double d, char out[DOUBLE_STRLEN + 1]);
+/* Decimal digits with an optional '-', in [min, max]. */
 bool		 str_to_int64(const char *s, int64_t min, int64_t max,
 		    int64_t *out);
 /* Big-endian packing, as PostgreSQL's binary format and our AAD want it. */
@@ -120,20 +127,21 @@ void		 uuid_format(const struct uuid *, char out[UUID_STRLEN + 1]);
 bool		 uuid_equal(const struct uuid *, const struct uuid *);
 bool		 uuid_is_nil(const struct uuid *);
 
-/* time.c: wall clock in microseconds since 1970 UTC, monotonic in ms. */
+/* clock.c: wall clock in microseconds since 1970 UTC, monotonic in ms. */
 #define TIME_STRLEN	27	/* 2026-01-31T23:59:59.123456Z */
 int64_t		 time_now_us(void);
 int64_t		 time_mono_ms(void);
 int64_t		 time_mono_us(void);
 void		 time_format(int64_t us, char out[TIME_STRLEN + 1]);
-/* RFC 3339 with any offset; RES_ERR on a date that does not exist. */
+/* RFC 3339 with any offset, years 1900 to 9999; RES_ERR on a date that does
+ * not exist and on leap seconds. */
 enum res	 time_parse(const char *, int64_t *us);
 /* "YYYY-MM-DD" (full-date of RFC 3339) to days since 1970-01-01. */
 enum res	 date_parse(const char *, int32_t *days);
 /* Whole years from a birth date to an instant (UTC calendar). */
 int		 date_age_years(int32_t birth_days, int64_t at_us);
 
-/* json.c: yajl in, a tree in the arena; yajl_gen out. */
+/* json_parse.c, json_write.c: yajl in, a tree in the arena; yajl_gen out. */
 enum jtype {
 	J_UNSET = 0,
 	J_NULL,

@@ -21,8 +21,11 @@ enum http_method {
 	METHOD_PUT,
 	METHOD_PATCH,
 	METHOD_DELETE,
+	METHOD_OPTIONS,		/* answered by the router; never in a row */
 	METHOD_MAX
 };
+const char	*method_name(enum http_method);	/* "GET"; "" when unset */
+
 /* Who may call. PUBLIC must be said; UNSET stops start-up. */
 enum auth_kind {
 	AUTH_UNSET = 0,
@@ -52,7 +55,8 @@ enum field_type {
 	FIELD_ENUM,		/* one of a list, "a|b|c" */
 	FIELD_OBJECT,		/* of schema sub, or free when sub is NULL */
 	FIELD_NUMBER_MAP,	/* {"name": number or null, ...} */
-	FIELD_ARRAY		/* of schema sub's objects */
+	FIELD_ARRAY		/* of schema sub's objects; of strings
+				 * when sub is NULL */
 };
 #define F_REQUIRED	0x01
 #define F_NULLABLE	0x02
@@ -62,12 +66,15 @@ struct field {
 	const char		*name;
 	enum field_type		 type;
 	unsigned		 flags;
-	double			 min, max;	/* value, or length in
-						 * characters (code points) */
+	double			 min, max;	/* value; length in characters
+						 * (code points); elements of
+						 * an array. Both 0: no limit;
+						 * +-INFINITY: one side only */
 	const char		*choices;	/* FIELD_ENUM */
 	const struct schema	*sub;
 	const char		*text;		/* for OpenAPI */
 };
+#define SCHEMA_FIELDS_MAX 64
 struct schema {
 	const char		*name;		/* OpenAPI component name */
 	const char		*text;
@@ -108,16 +115,21 @@ struct path_param {
 };
 /*
  * Compiles the rows; on a mistake (unset auth, scope, rate, audit or
- * handler, two rows that match the same path) fills msg. At start-up.
+ * handler, two rows that match the same path, ...) fills msg with the row and
+ * what is wrong with it. At start-up.
  */
 enum res	 router_init(const struct endpoint *, unsigned n, char *msg,
 		    size_t msglen);
 unsigned	 router_count(void);
 const struct endpoint *router_at(unsigned);
 /*
- * Finds the row for a resource's path. RES_ERR sets cx->env.err: NOT_FOUND
- * (also for a {name} that is not a UUID), or METHOD_NOT_ALLOWED after adding
- * the Allow header to the reply. HEAD matches GET.
+ * Finds the row for a resource's path into cx->ep and cx->params; resource
+ * NULL looks at every row. HEAD matches GET. RES_ERR: the reply is decided,
+ * and reply_problem() then reply_send() give it. cx->env.err is then
+ * NOT_FOUND (also for a {name} that is not a UUID, and for a path with "//",
+ * dot segments or escapes), MALFORMED_REQUEST (bytes no path may hold), or
+ * METHOD_NOT_ALLOWED with the Allow header added; OPTIONS of a known path
+ * sets no error but the reply: 204 with Allow, which reply_problem() keeps.
  */
 enum res	 router_match(struct ctx *, const char *resource);
 /* The index of a row: label of its metrics. */
@@ -144,7 +156,8 @@ struct ctx {
 	struct path_param	 params[PATH_PARAMS_MAX];
 	unsigned		 nparams;
 	const struct jval	*body;		/* validated; NULL: none */
-	const struct jval	*query;		/* object of typed values */
+	const struct jval	*query;		/* object of typed values; s is
+						 * the decoded text of each */
 	const struct principal	*who;		/* NULL: public */
 	unsigned		 rate_limit, rate_remaining, rate_reset_s;
 	/* the reply */
@@ -154,12 +167,17 @@ struct ctx {
 	size_t			 reply_len;
 	struct reply_header	*headers;
 	size_t			 body_bytes;	/* received */
+	bool			 broken;	/* a header was refused */
+	bool			 sent;
 };
 struct ctx	*ctx_new(struct http_request *);	/* in its own arena */
+/* Also wipes the request's body in Kore's buffer: call it once, at the end
+ * of the coroutine. */
 void		 ctx_free(struct ctx **);
 /* A request header's value or NULL; copied into the arena. */
 const char	*ctx_header(struct ctx *, const char *name);
-/* One cookie's value (case-sensitive name) or NULL. */
+/* One cookie's value (case-sensitive name) or NULL, also when there are two
+ * of that name: nobody can tell which one is the server's. */
 const char	*ctx_cookie(struct ctx *, const char *name);
 const struct uuid *ctx_param(const struct ctx *, const char *name);
 /* Body bytes as received; NULL and 0 when there is none. */
@@ -169,8 +187,9 @@ const void	*ctx_body(struct ctx *, size_t *len);
 /*
  * Checks v against the schema and gathers every mistake (up to 50) as
  * err fields with JSON pointers; sets PROBLEM_VALIDATION (or what is given)
- * when there is one. merge_patch: required members may be absent, and null
- * is allowed for F_NULLABLE ones.
+ * when there is one. merge_patch: required members may be absent. null is
+ * allowed for F_NULLABLE members only. Codes: required, unknown, type, null,
+ * min, max, min_length, max_length, enum, format. No detail repeats a value.
  */
 enum res	 schema_check(const struct schema *, const struct jval *v,
 		    bool merge_patch, enum problem, struct arena *,
@@ -181,14 +200,18 @@ enum res	 ctx_read_body(struct ctx *);
 enum res	 ctx_read_query(struct ctx *);
 
 /* ---- reply.c ---------------------------------------------------------------- */
-/* Handlers fill the reply; reply_send() (the pipeline) sends it once. */
+/* Handlers fill the reply; reply_send() (the pipeline) sends it once. Text
+ * given to reply_text() is not copied: it is static or of the arena. */
 void		 reply_json(struct ctx *, int status, struct json_out *);
 void		 reply_text(struct ctx *, int status, const char *type,
 		    const char *, size_t);
 void		 reply_empty(struct ctx *, int status);		/* 204 */
-/* Refuses (INTERNAL) a value with CR, LF or NUL. Same name again: appended. */
+/* A name that is no token or a value with control characters turns the whole
+ * reply into INTERNAL. Same name again: appended ("a, b"; Set-Cookie gets a
+ * line of its own). What reply_send() would add by itself is replaced. */
 void		 reply_header(struct ctx *, const char *name, const char *value);
-/* Turns cx->env.err into an application/problem+json reply. */
+/* Turns cx->env.err into an application/problem+json reply. Its type is the
+ * relative reference "/problems/<slug>": see docs/problems.md. */
 void		 reply_problem(struct ctx *);
 /* Adds Date, X-Request-Id, Cache-Control, security and rate headers and hands
  * the reply to Kore; does nothing when the client has gone. */
@@ -198,22 +221,25 @@ void		 reply_send(struct ctx *);
 const char	*problem_static_body(int status, size_t *len);
 
 /* ---- page.c: keyset pagination ----------------------------------------------- */
-/* limit (query, default and maximum given) and cursor: an opaque, sealed
- * UUID of the last row seen. PROBLEM_INVALID_QUERY on a bad one. */
+/* limit (query, default and maximum given) and cursor: an opaque text for
+ * the UUID of the last row seen; the row's query schema has both (integer and
+ * string). PROBLEM_INVALID_QUERY on a bad one. */
 struct page {
 	int32_t		limit;
 	bool		has_after;
 	struct uuid	after;
 };
 enum res	 page_read(struct ctx *, int32_t def, int32_t max, struct page *);
-/* Writes "next_cursor" and adds the Link header (RFC 8288). more: fetched
- * limit+1 rows and there was one more; last: id of the last row shown. */
+/* Writes "next_cursor" and adds the Link header (RFC 8288) with the path and
+ * the other query parameters. more: fetched limit+1 rows and there was one
+ * more; last: id of the last row shown. */
 void		 page_write(struct ctx *, struct json_out *, bool more,
 		    const struct uuid *last);
 
 /* ---- openapi.c ---------------------------------------------------------------- */
-/* The whole OpenAPI 3.1 document, made once at start-up. */
-const char	*openapi_document(size_t *len);
+/* The whole OpenAPI 3.1 document, made once at start-up after router_init().
+ * It stays valid until the next openapi_init(). */
 void		 openapi_init(const char *origin);
+const char	*openapi_document(size_t *len);
 
 #endif

@@ -36,6 +36,7 @@ void	 env_done(struct env *);		/* destroys the arena */
 struct timer {
 	TAILQ_ENTRY(timer)	 entry;
 	int64_t			 at;	/* time_mono_ms(); 0: not set */
+	unsigned		 slot;
 	void			(*fn)(void *);
 	void			*arg;
 };
@@ -51,6 +52,11 @@ unsigned co_live(void);				/* started, not finished */
  * RES_ERR when the limit is reached. name: static, for diagnostics. */
 enum res co_spawn(const char *name, void (*fn)(void *), void *arg);
 co_fn void co_sleep(int64_t ms);
+/*
+ * Makes the event loop turn at once instead of after its next event: Kore
+ * computes its wait before it knows that a coroutine readied another one.
+ */
+void	 loop_kick(void);
 
 /*
  * request.c: the bridge to Kore. request_run() is what a route's handler

@@ -1,0 +1,105 @@
+# Builds Eleusis into build/ (ASAN=1: build-asan/, with the sanitizers).
+#
+#   make all     Kore, the module, eleusisctl
+#   make kore    the patched Kore only
+#   make module  build/eleusis.so, loaded by Kore
+#   make ctl     build/eleusisctl
+#   make unit    compiles and runs the unit tests of the pure cores
+#   make clean   removes both build directories
+#
+# Objects are shared: the module links them all, eleusisctl and the unit tests
+# take what they use from an archive of the same objects. A unit test of code
+# that is not pure therefore fails to link, and names the culprit.
+
+ASAN ?=
+B := $(if $(ASAN),build-asan,build)
+CC = cc
+
+WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
+	-Wpointer-arith -Wcast-qual -Werror
+HARDEN = -fstack-protector-strong -fstack-clash-protection -fPIC
+SAN =
+ifeq ($(ASAN),)
+HARDEN += -D_FORTIFY_SOURCE=2
+else
+SAN = -fsanitize=address,undefined -fno-omit-frame-pointer
+endif
+
+# Kore's headers count as system headers: their warnings are not ours.
+INC = -Isrc -isystem $(B)/kore/include -isystem $(shell pg_config --includedir)
+CFLAGS = -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) $(INC) -D_GNU_SOURCE
+LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
+LIBS = -lpq -lhiredis -lyajl -lsodium -lcurl -lcrypto -lz -lm -lpthread
+# A chroot holds no libraries: glibc must not look for this one at run time.
+LIBS += -Wl,--no-as-needed -lgcc_s -Wl,--as-needed
+
+MAIN_SRC := $(sort $(shell find src -name '*.c' -not -path 'src/ctl/*'))
+CTL_SRC := $(sort $(shell find src/ctl -name '*.c' 2>/dev/null))
+UNIT_SRC := $(sort $(shell find tests/unit -name 'test_*.c' 2>/dev/null))
+MAIN_OBJ := $(MAIN_SRC:%.c=$(B)/obj/%.o)
+CTL_OBJ := $(CTL_SRC:%.c=$(B)/obj/%.o)
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
+ARCHIVE := $(B)/libeleusis.a
+
+.PHONY: all kore module ctl unit clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: kore module ctl
+kore: $(B)/kore/kore
+module: $(B)/eleusis.so
+ctl: $(B)/eleusisctl
+
+# ---- Kore: rebuilt when its pin, its recipe or any patch changes ----------
+KORE_INPUTS := dev.d/kore.env dev.d/fetch-kore dev.d/build-kore \
+	$(sort $(wildcard patches/kore/*.patch))
+
+$(B)/kore.inputs: FORCE
+	@mkdir -p $(B)
+	@sha256sum $(KORE_INPUTS) >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/kore/kore: $(B)/kore.inputs
+	dev.d/build-kore $(B)/kore $(if $(ASAN),asan)
+	@touch $@
+
+# ---- objects -------------------------------------------------------------
+# Flags and the list of sources are inputs too.
+$(B)/flags: FORCE
+	@mkdir -p $(B)
+	@printf '%s\n' '$(CC) $(CFLAGS) $(LDFLAGS) $(LIBS)' '$(MAIN_SRC)' \
+	    '$(CTL_SRC)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/obj/%.o: %.c $(B)/flags | $(B)/kore/kore
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $$(cat $(B)/kore/kore.features) -MMD -MP -c $< -o $@
+
+# The module's few symbols of Kore are found when Kore loads it.
+$(B)/eleusis.so: $(MAIN_OBJ)
+	$(CC) -shared $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
+	@mv $@.new $@
+
+$(ARCHIVE): $(MAIN_OBJ)
+	@rm -f $@
+	ar rcs $@ $(MAIN_OBJ)
+
+$(B)/eleusisctl: $(CTL_OBJ) $(ARCHIVE)
+	$(CC) -pie $(LDFLAGS) $(CTL_OBJ) $(ARCHIVE) $(LIBS) -o $@.new
+	@mv $@.new $@
+
+# ---- unit tests ----------------------------------------------------------
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $< $(ARCHIVE) $(LIBS) -lcmocka -o $@
+
+unit: $(UNIT_BIN)
+	@failed=0; for t in $(UNIT_BIN); do \
+		echo "== $$t"; $$t || failed=1; \
+	done; exit $$failed
+
+clean:
+	rm -rf build build-asan
+
+-include $(MAIN_OBJ:.o=.d) $(CTL_OBJ:.o=.d) \
+	$(UNIT_SRC:%.c=$(B)/obj/%.d)

@@ -1,0 +1,167 @@
+# shellcheck shell=bash
+# The commands that check: test, lint, bench.
+
+# A Python environment with exactly what tests/requirements.txt pins.
+venv_ensure() {
+	local venv=$TOP/var/venv python=/usr/bin/python3 want
+	[ -x "$python" ] || python=python3
+	want=$(sha256sum <"$TOP/tests/requirements.txt")
+	[ "$(cat "$venv/.requirements" 2>/dev/null)" = "$want" ] && return
+	rm -rf "$venv"
+	"$python" -m venv "$venv"
+	"$venv/bin/python" -m pip install --quiet --only-binary=:all: \
+	    --disable-pip-version-check -r "$TOP/tests/requirements.txt"
+	printf '%s\n' "$want" >"$venv/.requirements"
+}
+
+steps_python() {
+	step "Packages for tests" packages-test \
+	    "check the network and apt's sources" packages_ensure test
+	step "Python environment" venv \
+	    "check the network; ./dev clean starts afresh" venv_ensure
+}
+
+# Nothing of the caller's own instance may leak into that of the tests.
+forget_instance() {
+	local name
+	for name in $(compgen -v); do
+		case $name in
+		ELEUSIS_CACHE | KORE_DEB | KORE_DEB_* | KORE_SOURCE | KORE_VERSION) ;;
+		ELEUSIS_* | KORE_*) unset "$name" ;;
+		esac
+	done
+}
+
+# Cheap password hashes and no limits in the way; a test of the limits, or of
+# Argon2's cost, starts a server with settings of its own.
+test_settings() {
+	ELEUSIS_PORT=$(port_pick)
+	ADMIN_PASSWORD_FILE=$KEYS/admin.pw
+	export ELEUSIS_VAR ELEUSIS_PORT ADMIN_PASSWORD_FILE
+	export ELEUSIS_TEST_ADMIN_EMAIL=admin@eleusis.localhost
+	export ELEUSIS_TEST_ADMIN_PASSWORD_FILE=$ADMIN_PASSWORD_FILE
+	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
+	export ELEUSIS_RATE_AUTH=1000000 ELEUSIS_RATE_READ=100000000
+	export ELEUSIS_RATE_WRITE=100000000 ELEUSIS_RATE_PREDICT=100000000
+	(umask 077 && mkdir -p "$KEYS" && mkdir -p "$VAR/log")
+	chmod 755 "$VAR" "$VAR/log"
+	secret_file "$ADMIN_PASSWORD_FILE"
+}
+
+# An instance of its own, from nothing, whatever an earlier run left behind.
+test_instance() {
+	forget_instance
+	ELEUSIS_VAR=$TOP/var/test
+	[ "$BUILD" = build ] || ELEUSIS_VAR=$TOP/var/test-asan
+	instance_paths
+	cmd_down >/dev/null
+	if [ -L "$VAR/pg" ]; then
+		rm -rf "$(readlink -f "$VAR/pg")"
+	fi
+	rm -rf "$VAR"
+	test_settings
+}
+
+# The sanitizers need what the sandbox forbids: it is off in that build.
+asan_settings() {
+	UNPRIVILEGED=yes
+	export ASAN_OPTIONS="log_path=$VAR/log/asan:detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0"
+	export UBSAN_OPTIONS="log_path=$VAR/log/ubsan:print_stacktrace=1:halt_on_error=1"
+}
+
+sanitizer_reports() {
+	local report found=0
+	for report in "$VAR"/log/asan.* "$VAR"/log/ubsan.*; do
+		[ -e "$report" ] || continue
+		found=1
+		say "== $report" >&2
+		head -n 60 "$report" >&2
+	done
+	return "$found"
+}
+
+# Does any argument name a file, directory or test? Else all of tests/.
+names_tests() {
+	local arg
+	for arg in "$@"; do
+		[[ $arg != -* ]] && [ -e "${arg%%::*}" ] && return
+	done
+	return 1
+}
+
+cmd_test() {
+	local rc=0
+	parse_options "$@"
+	need_root
+	names_tests "${REST[@]}" || REST+=(tests)
+	test_instance
+	[ "$BUILD" = build ] || asan_settings
+	steps 11
+	packages_as_root steps_build run services build test
+	step "Python environment" venv \
+	    "check the network; ./dev clean starts afresh" venv_ensure
+	step "Unit tests" unit "the failing assertion is named above" \
+	    make_here unit
+	trap 'cmd_down >/dev/null' EXIT
+	steps_instance
+	instance_load
+	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
+	"$TOP/var/venv/bin/python" -m pytest "${REST[@]}" || rc=$?
+	if [ "$BUILD" != build ]; then
+		cmd_down >/dev/null
+		sanitizer_reports || rc=1
+	fi
+	return "$rc"
+}
+
+# The sanitizer build runs without the sandbox, not without root: packages
+# may still be installed.
+packages_as_root() {
+	local asked=$UNPRIVILEGED
+	if is_root; then
+		UNPRIVILEGED=no
+	fi
+	"$@"
+	UNPRIVILEGED=$asked
+}
+
+# ---- lint ------------------------------------------------------------------
+lint_c() {
+	local format=clang-format-14
+	command -v "$format" >/dev/null || format=clang-format
+	find src tests -name '*.c' -print0 |
+	    xargs -0 -r "$format" --dry-run -Werror
+}
+
+lint_shell() {
+	shellcheck -x -a dev
+	shellcheck -x dev.d/fetch-kore dev.d/build-kore docker/entrypoint .ci/run
+}
+
+lint_python() {
+	"$TOP/var/venv/bin/ruff" check .
+	"$TOP/var/venv/bin/ruff" format --check .
+}
+
+cmd_lint() {
+	parse_options "$@"
+	no_more
+	steps 5
+	steps_python
+	step "C: clang-format" lint-c "clang-format -i FILE" lint_c
+	step "Shell: shellcheck" lint-shell "mend what is named above" lint_shell
+	step "Python: ruff" lint-python \
+	    "var/venv/bin/ruff check --fix . && var/venv/bin/ruff format ." \
+	    lint_python
+}
+
+# ---- bench -----------------------------------------------------------------
+cmd_bench() {
+	parse_options
+	need_root
+	steps 4
+	steps_build run services build bench
+	step "Python environment" venv \
+	    "check the network; ./dev clean starts afresh" venv_ensure
+	exec "$TOP/loadtest/bench" "$@"
+}

@@ -1,0 +1,173 @@
+/*
+ * From a request's path and method to its row of the endpoint table. Paths
+ * are compared as they came: escapes, empty and dot segments match nothing,
+ * so that nobody behind us can read another path out of the same bytes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http_priv.h"
+
+static struct route_row *rows;
+static unsigned nrows;
+static const struct endpoint *table;
+
+enum res
+router_init(const struct endpoint *eps, unsigned n, char *msg, size_t msglen)
+{
+	struct route_row *fresh;
+
+	if ((fresh = calloc(n > 0 ? n : 1, sizeof(*fresh))) == NULL)
+		abort();
+	if (router_compile(fresh, eps, n, msg, msglen) != RES_OK) {
+		router_discard(fresh, n);
+		return (RES_ERR);
+	}
+	router_discard(rows, nrows);
+	rows = fresh;
+	nrows = n;
+	table = eps;
+
+	return (RES_OK);
+}
+
+unsigned
+router_count(void)
+{
+	return (nrows);
+}
+
+const struct endpoint *
+router_at(unsigned i)
+{
+	return (&table[i]);
+}
+
+unsigned
+router_index(const struct endpoint *ep)
+{
+	return ((unsigned)(ep - table));
+}
+
+/* Bytes that no URI has, and escapes that are none or hide a control. */
+static bool
+path_malformed(const char *path)
+{
+	unsigned char c;
+
+	if (*path != '/')
+		return (true);
+	for (; *path != '\0'; path++) {
+		c = (unsigned char)*path;
+		if (c == '%' && !hex_pair(path + 1, &c))
+			return (true);
+		if (c < 0x20 || c == 0x7f || (unsigned char)*path >= 0x80)
+			return (true);
+	}
+
+	return (false);
+}
+
+static bool
+segment_matches(const struct segment *s, const struct segment *got,
+    struct uuid *id)
+{
+	char text[UUID_STRLEN + 1];
+
+	if (!s->param)
+		return (
+		    s->len == got->len && memcmp(s->text, got->text, s->len) == 0);
+	if (got->len != UUID_STRLEN)
+		return (false);
+	memcpy(text, got->text, UUID_STRLEN);
+	text[UUID_STRLEN] = '\0';
+
+	return (uuid_parse(text, id) == RES_OK);
+}
+
+/* Fills cx->params on the way; they count only when the row is taken. */
+static bool
+row_matches(struct ctx *cx, const struct route_row *row,
+    const struct segment *segs, unsigned nsegs)
+{
+	struct uuid id;
+
+	if (row->nsegs != nsegs)
+		return (false);
+	cx->nparams = 0;
+	for (unsigned i = 0; i < nsegs; i++) {
+		if (!segment_matches(&row->segs[i], &segs[i], &id))
+			return (false);
+		if (!row->segs[i].param)
+			continue;
+		cx->params[cx->nparams].name = row->segs[i].text;
+		cx->params[cx->nparams].id = id;
+		cx->nparams++;
+	}
+
+	return (true);
+}
+
+static void
+allow_header(struct ctx *cx, unsigned methods)
+{
+	struct buf b;
+
+	buf_init(&b, cx->env.arena, 64);
+	for (enum http_method m = METHOD_GET; m < METHOD_OPTIONS; m++) {
+		if (!(methods & (1u << m)))
+			continue;
+		buf_printf(&b, "%s, ", method_name(m));
+		if (m == METHOD_GET)
+			buf_puts(&b, "HEAD, ");
+	}
+	buf_puts(&b, "OPTIONS");
+	reply_header(cx, "Allow", b.data);
+}
+
+/* The path is known, with other methods than this one. */
+static enum res
+other_method(struct ctx *cx, unsigned methods)
+{
+	cx->nparams = 0;
+	allow_header(cx, methods);
+	if (cx->method == METHOD_OPTIONS) {
+		reply_empty(cx, 204);
+		return (RES_ERR);
+	}
+
+	return (err_fail(&cx->env.err, PROBLEM_METHOD_NOT_ALLOWED,
+	    "the Allow header names the methods there are"));
+}
+
+enum res
+router_match(struct ctx *cx, const char *resource)
+{
+	struct segment segs[SEGMENTS_MAX];
+	const struct route_row *row;
+	unsigned nsegs, methods;
+
+	if (path_malformed(cx->path))
+		return (err_fail(&cx->env.err, PROBLEM_MALFORMED_REQUEST,
+		    "the path has bytes or escapes that no path may have"));
+
+	methods = 0;
+	if (path_split(cx->path, segs, &nsegs) != RES_OK)
+		return (err_fail(&cx->env.err, PROBLEM_NOT_FOUND, "%s", ""));
+	for (row = rows; row < rows + nrows; row++) {
+		if (resource != NULL && strcmp(row->ep->resource, resource) != 0)
+			continue;
+		if (!row_matches(cx, row, segs, nsegs))
+			continue;
+		if (row->ep->method == cx->method) {
+			cx->ep = row->ep;
+			return (RES_OK);
+		}
+		methods |= 1u << row->ep->method;
+	}
+	if (methods != 0)
+		return (other_method(cx, methods));
+	cx->nparams = 0;
+
+	return (err_fail(&cx->env.err, PROBLEM_NOT_FOUND, "%s", ""));
+}

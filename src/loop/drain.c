@@ -1,0 +1,62 @@
+/*
+ * Graceful shutdown. A small patch to Kore (patches/kore) lets the worker
+ * loop turn on after SIGTERM, its listeners closed, for as long as
+ * kore_worker_drain_hook returns non-zero.
+ */
+#include <kore/kore.h>
+
+#include "loop/loop_priv.h"
+
+#define PROBES_MAX	8
+
+static struct {
+	const char	*name;
+	unsigned	(*pending)(void);
+} probes[PROBES_MAX];
+static unsigned	nprobes;
+static int64_t	timeout, until;
+
+
+static int
+drain_step(void)
+{
+	if (until == 0) {
+		until = time_mono_ms() + timeout;
+		kore_log(LOG_NOTICE, "draining: %u request(s) under way",
+		    request_live());
+	}
+	for (unsigned i = 0; i < nprobes; i++) {
+		if (probes[i].pending() == 0)
+			continue;
+		if (time_mono_ms() < until)
+			return (1);
+		kore_log(LOG_ERR, "drain timed out: %u %s left",
+		    probes[i].pending(), probes[i].name);
+		return (0);
+	}
+	return (0);
+}
+
+void
+drain_init(int64_t timeout_ms)
+{
+	timeout = timeout_ms;
+	kore_worker_drain_hook = drain_step;
+	drain_probe("requests", request_live);
+	drain_probe("pool jobs", pool_queued);
+}
+
+void
+drain_probe(const char *name, unsigned (*pending)(void))
+{
+	if (nprobes == PROBES_MAX)
+		fatal("drain: too many probes");
+	probes[nprobes].name = name;
+	probes[nprobes++].pending = pending;
+}
+
+bool
+loop_draining(void)
+{
+	return (until != 0);
+}
