@@ -12,8 +12,13 @@
 # that is not pure therefore fails to link, and names the culprit.
 
 ASAN ?=
+# V=1 shows whole commands.
+V ?=
+Q := $(if $(V),,@)
+say = @$(if $(V),:,printf '%-3s %s\n' $(1) $(2))
 B := $(if $(ASAN),build-asan,build)
 CC = cc
+VERSION = 0.1.0
 
 WARN = -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes \
 	-Wpointer-arith -Wcast-qual -Werror
@@ -27,7 +32,8 @@ endif
 
 # Kore's headers count as system headers: their warnings are not ours.
 INC = -Isrc -isystem $(B)/kore/include -isystem $(shell pg_config --includedir)
-CFLAGS = -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) $(INC) -D_GNU_SOURCE
+CFLAGS = -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) $(INC) \
+	-D_GNU_SOURCE= -DELEUSIS_VERSION=\"$(VERSION)\"
 LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 LIBS = -lpq -lhiredis -lyajl -lsodium -lcurl -lcrypto -lz -lm -lpthread
 # A chroot holds no libraries: glibc must not look for this one at run time.
@@ -73,25 +79,30 @@ $(B)/flags: FORCE
 
 $(B)/obj/%.o: %.c $(B)/flags | $(B)/kore/kore
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $$(cat $(B)/kore/kore.features) -MMD -MP -c $< -o $@
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS) $$(cat $(B)/kore/kore.features) -MMD -MP -c $< -o $@
 
 # The module's few symbols of Kore are found when Kore loads it.
 $(B)/eleusis.so: $(MAIN_OBJ)
-	$(CC) -shared $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
 	@mv $@.new $@
 
 $(ARCHIVE): $(MAIN_OBJ)
 	@rm -f $@
-	ar rcs $@ $(MAIN_OBJ)
+	$(call say,AR,$@)
+	$(Q)ar rcs $@ $(MAIN_OBJ)
 
 $(B)/eleusisctl: $(CTL_OBJ) $(ARCHIVE)
-	$(CC) -pie $(LDFLAGS) $(CTL_OBJ) $(ARCHIVE) $(LIBS) -o $@.new
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(LDFLAGS) $(CTL_OBJ) $(ARCHIVE) $(LIBS) -o $@.new
 	@mv $@.new $@
 
 # ---- unit tests ----------------------------------------------------------
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $< $(ARCHIVE) $(LIBS) -lcmocka -o $@
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) $< $(ARCHIVE) $(LIBS) -lcmocka -o $@
 
 unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do \

@@ -104,8 +104,8 @@ banner() {
 	printf '  log     ./dev logs -f\n'
 	printf '  stop    ./dev down\n'
 	if [ -s "$RUN/first-admin" ]; then
-		printf '\nFirst administrator; this is shown once:\n'
-		sed 's/^/  /' "$RUN/first-admin"
+		printf '\n'
+		cat "$RUN/first-admin"
 		rm -f "$RUN/first-admin"
 	fi
 	printf '\n'
@@ -214,23 +214,34 @@ cmd_demo() {
 	exec /usr/bin/env python3 "$TOP/dev.d/demo.py" "$@"
 }
 
-cmd_clean() {
-	local answer=${1:-} real
-	if [ "$answer" != --yes ]; then
-		printf 'Delete the build, the certificate and all data in %s? [y/N] ' \
-		    "$VAR"
-		read -r answer || answer=
-		[[ $answer == [yY]* ]] || die "nothing deleted"
-	fi
+# Stops one instance and forgets where its PostgreSQL keeps the data.
+clean_instance() {
+	local real
+	ELEUSIS_VAR=$1
+	instance_paths
 	cmd_down
 	if [ -L "$VAR/pg" ]; then
 		real=$(readlink -f "$VAR/pg")
 		[[ $real != /var/lib/eleusis-dev/?* ]] || rm -rf "$real"
 	fi
+}
+
+cmd_clean() {
+	local answer=${1:-} here=$VAR name
+	if [ "$answer" != --yes ]; then
+		printf 'Delete the build, the certificate and all data in %s? [y/N] ' \
+		    "$here"
+		read -r answer || answer=
+		[[ $answer == [yY]* ]] || die "nothing deleted"
+	fi
+	for name in test test-asan bench; do
+		clean_instance "$TOP/var/$name"
+	done
+	clean_instance "$here"
 	find "$CERT" -mindepth 1 -maxdepth 1 ! -name README.md \
-	    -exec rm -rf {} + 2>/dev/null || true
-	if [ -d "$VAR" ]; then
-		find "$VAR" -mindepth 1 -maxdepth 1 ! -path "$ELEUSIS_CACHE" \
+	    -exec rm -rf {} +
+	if [ -d "$here" ]; then
+		find "$here" -mindepth 1 -maxdepth 1 ! -path "$ELEUSIS_CACHE" \
 		    -exec rm -rf {} +
 	fi
 	rm -rf "$TOP/build" "$TOP/build-asan"

@@ -32,34 +32,36 @@ forget_instance() {
 	done
 }
 
-# Cheap password hashes and no limits in the way; a test of the limits, or of
-# Argon2's cost, starts a server with settings of its own.
-test_settings() {
-	ELEUSIS_PORT=$(port_pick)
-	ADMIN_PASSWORD_FILE=$KEYS/admin.pw
-	export ELEUSIS_VAR ELEUSIS_PORT ADMIN_PASSWORD_FILE
-	export ELEUSIS_TEST_ADMIN_EMAIL=admin@eleusis.localhost
-	export ELEUSIS_TEST_ADMIN_PASSWORD_FILE=$ADMIN_PASSWORD_FILE
-	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
-	export ELEUSIS_RATE_AUTH=1000000 ELEUSIS_RATE_READ=100000000
-	export ELEUSIS_RATE_WRITE=100000000 ELEUSIS_RATE_PREDICT=100000000
-	(umask 077 && mkdir -p "$KEYS" && mkdir -p "$VAR/log")
-	chmod 755 "$VAR" "$VAR/log"
-	secret_file "$ADMIN_PASSWORD_FILE"
-}
-
-# An instance of its own, from nothing, whatever an earlier run left behind.
-test_instance() {
+# private_instance NAME: an instance of its own under var/NAME, from nothing,
+# whatever an earlier run left behind.
+private_instance() {
 	forget_instance
-	ELEUSIS_VAR=$TOP/var/test
-	[ "$BUILD" = build ] || ELEUSIS_VAR=$TOP/var/test-asan
+	export ELEUSIS_VAR=$TOP/var/$1
 	instance_paths
 	cmd_down >/dev/null
 	if [ -L "$VAR/pg" ]; then
 		rm -rf "$(readlink -f "$VAR/pg")"
 	fi
 	rm -rf "$VAR"
-	test_settings
+	mkdir -p "$VAR/log"
+	(umask 077 && mkdir -p "$KEYS")
+	ELEUSIS_PORT=$(port_pick)
+	ADMIN_PASSWORD_FILE=$KEYS/admin.pw
+	secret_file "$ADMIN_PASSWORD_FILE"
+	export ELEUSIS_PORT ADMIN_PASSWORD_FILE ELEUSIS_TEST_ENV=$RUN/env
+	no_limits
+	trap 'cmd_down >/dev/null' EXIT
+}
+
+# A test of the limits starts a server with settings of its own.
+no_limits() {
+	export ELEUSIS_RATE_AUTH=1000000 ELEUSIS_RATE_READ=100000000
+	export ELEUSIS_RATE_WRITE=100000000 ELEUSIS_RATE_PREDICT=100000000
+}
+
+# Hundreds of users log in during the tests: their hashes are cheap ones.
+cheap_hashes() {
+	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
 }
 
 # The sanitizers need what the sandbox forbids: it is off in that build.
@@ -94,15 +96,19 @@ cmd_test() {
 	parse_options "$@"
 	need_root
 	names_tests "${REST[@]}" || REST+=(tests)
-	test_instance
-	[ "$BUILD" = build ] || asan_settings
+	if [ "$BUILD" = build ]; then
+		private_instance test
+	else
+		private_instance test-asan
+		asan_settings
+	fi
+	cheap_hashes
 	steps 11
 	packages_as_root steps_build run services build test
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
 	step "Unit tests" unit "the failing assertion is named above" \
 	    make_here unit
-	trap 'cmd_down >/dev/null' EXIT
 	steps_instance
 	instance_load
 	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
@@ -135,7 +141,8 @@ lint_c() {
 
 lint_shell() {
 	shellcheck -x -a dev
-	shellcheck -x dev.d/fetch-kore dev.d/build-kore docker/entrypoint .ci/run
+	shellcheck -x dev.d/fetch-kore dev.d/build-kore dev.d/install-packages \
+	    docker/entrypoint docker/secrets docker/postgres-init.sh .ci/run
 }
 
 lint_python() {
@@ -156,12 +163,22 @@ cmd_lint() {
 }
 
 # ---- bench -----------------------------------------------------------------
+# Against a server of its own: real password hashes, no limits in the way.
 cmd_bench() {
-	parse_options
+	local rc=0 arg
+	for arg in "$@"; do
+		[[ $arg != -h && $arg != --help ]] ||
+		    exec python3 "$TOP/loadtest/bench" --help
+	done
 	need_root
-	steps 4
-	steps_build run services build bench
+	private_instance bench
+	steps 10
+	steps_build run services build test bench
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
-	exec "$TOP/loadtest/bench" "$@"
+	steps_instance
+	instance_load
+	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
+	"$TOP/var/venv/bin/python" "$TOP/loadtest/bench" "$@" || rc=$?
+	return "$rc"
 }

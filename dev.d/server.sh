@@ -5,9 +5,11 @@
 database_setup() {
 	local ctl=$TOP/$BUILD/eleusisctl
 	instance_load
-	PGPASSWORD=$(cat "$KEYS/pg_superuser.pw") psql -X -q -w \
-	    -h 127.0.0.1 -p "$ELEUSIS_DB_PORT" -U postgres -d postgres \
-	    -f "$TOP/dev.d/roles.sql" >/dev/null
+	PGPASSWORD=$(cat "$KEYS/pg_superuser.pw") \
+	    ELEUSIS_OWNER_PASSWORD=$(cat "$KEYS/eleusis_owner.pw") \
+	    ELEUSIS_SERVER_PASSWORD=$(cat "$KEYS/eleusis_server.pw") \
+	    psql -X -q -w -h 127.0.0.1 -p "$ELEUSIS_DB_PORT" -U postgres \
+	    -d postgres -f "$TOP/migrations/bootstrap.sql" >/dev/null
 	cd "$TOP" || return
 	"$ctl" migrate
 	admin_first "$ctl"
@@ -41,6 +43,7 @@ server_running() {
 
 # Prints the status of /health/ready, 000 without an answer.
 server_ready() {
+	# shellcheck disable=SC2153 # from run/env
 	curl --silent --output /dev/null --max-time 2 --cacert "$CERT/ca.pem" \
 	    --noproxy '*' --write-out '%{http_code}' \
 	    "$ELEUSIS_URL/health/ready" || true

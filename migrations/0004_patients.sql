@@ -43,8 +43,8 @@ COMMENT ON COLUMN eleusis.patient.id IS 'UUIDv7';
 COMMENT ON COLUMN eleusis.patient.version IS
 'Counts the changes; the ETag, and part of what the seals bind to';
 COMMENT ON COLUMN eleusis.patient.identity IS
-'Sealed: names, birth date, contact, record number';
-COMMENT ON COLUMN eleusis.patient.clinical IS 'Sealed: sex and notes';
+'Sealed JSON: who the patient is';
+COMMENT ON COLUMN eleusis.patient.clinical IS 'Sealed JSON: what is noted about the patient';
 COMMENT ON COLUMN eleusis.patient.mrn_index IS
 'Blind index (keyed hash) of the medical record number, for equality';
 COMMENT ON COLUMN eleusis.patient.key_version IS 'Version of the data key';
@@ -199,6 +199,7 @@ RETURNS TABLE (
 )
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 20
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 AS $$
 BEGIN
     -- coalesce keeps the bound usable by the index in a generic plan.

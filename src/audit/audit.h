@@ -56,4 +56,10 @@ co_fn enum res audit_append(struct ctx *, const struct audit_event *);
 void	 audit_init(void);		/* in a worker: starts the flusher */
 unsigned audit_pending(void);		/* rows not yet durable: for drain */
 
+/* Handlers and schemas (audit_api.c). */
+co_fn enum res audit_list(struct ctx *);
+co_fn enum res audit_get(struct ctx *);
+extern const struct schema schema_audit_event, schema_audit_page,
+	    schema_audit_query;
+
 #endif

@@ -63,5 +63,7 @@ co_fn enum res	 auth_login(struct ctx *);
 co_fn enum res	 auth_logout(struct ctx *);
 co_fn enum res	 auth_password(struct ctx *);
 co_fn enum res	 auth_me(struct ctx *);
+extern const struct schema schema_login, schema_login_reply, schema_password,
+		    schema_me;
 
 #endif

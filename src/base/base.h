@@ -101,7 +101,8 @@ bool		 utf8_valid(const void *, size_t);	/* RFC 3629 */
 size_t		 utf8_valid_prefix(const void *, size_t);
 /* True for a finite decimal number that uses all of s; writes it to out. */
 bool		 str_to_double(const char *s, double *out);
-/* The shortest of 15 to 17 digits that reads back the same; d is finite. */
+/* The shortest of 15 to 17 digits that reads back the same, "0" for -0; d is
+ * finite. */
 #define DOUBLE_STRLEN	24
 void		 str_from_double(double d, char out[DOUBLE_STRLEN + 1]);
 /* Decimal digits with an optional '-', in [min, max]. */

@@ -12,4 +12,8 @@
  * patient data are wiped with the request. */
 void	 json_memory(yajl_alloc_funcs *, struct arena *);
 
+/* uuid.c: the time field for an instant in 1/4096 ms: never given twice, and
+ * always above the one before. */
+uint64_t uuid_next_ticks(uint64_t now);
+
 #endif

@@ -161,6 +161,8 @@ str_from_double(double d, char out[DOUBLE_STRLEN + 1])
 
 	assert(isfinite(d));
 
+	if (d == 0)
+		d = 0; /* not "-0" */
 	old = uselocale(locale_c());
 	for (digits = 15; digits <= 17; digits++) {
 		snprintf(out, DOUBLE_STRLEN + 1, "%.*g", digits, d);

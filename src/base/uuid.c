@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/base.h"
+#include "base/base_priv.h"
 
 /* Milliseconds in the upper 48 bits, 1/4096 ms in the lower 12. */
 static uint64_t
@@ -26,13 +26,12 @@ clock_ticks(void)
 	return (ms << 12 | (ns << 12) / 1000000);
 }
 
-static uint64_t
-next_ticks(void)
+uint64_t
+uuid_next_ticks(uint64_t now)
 {
 	static _Atomic uint64_t last;
-	uint64_t now, prev, next;
+	uint64_t prev, next;
 
-	now = clock_ticks();
 	prev = atomic_load(&last);
 	do {
 		next = now > prev ? now : prev + 1;
@@ -46,7 +45,7 @@ uuid_v7(struct uuid *u)
 {
 	uint64_t ticks;
 
-	ticks = next_ticks();
+	ticks = uuid_next_ticks(clock_ticks());
 	put_be32(u->b, (uint32_t)(ticks >> 28));
 	put_be16(u->b + 4, (uint16_t)(ticks >> 12));
 	put_be16(u->b + 6, (uint16_t)(0x7000 | (ticks & 0xfff)));

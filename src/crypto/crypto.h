@@ -4,8 +4,8 @@
  * and are compared in constant time.
  *
  * Hierarchy: root secret (file, 32 bytes) -> subkeys by crypto_kdf (KEK v1,
- * session, blind index, CSRF, audit digest) -> a random data key per patient,
- * stored wrapped by the KEK.
+ * session, blind index, CSRF) -> a random data key per patient, stored
+ * wrapped by the KEK -> its subkey for digests in the audit log.
  */
 #ifndef CRYPTO_H
 #define CRYPTO_H
@@ -26,6 +26,8 @@
 enum res keyring_load(const char *dir, char *msg, size_t msglen);
 /* Makes dir (0700) and dir/root.key (0600) unless there; never overwrites. */
 enum res keyring_create(const char *dir, char *msg, size_t msglen);
+/* In each worker after fork(), which drops memory locks. */
+void	 keyring_worker(void);
 void	 keyring_wipe(void);
 uint32_t keyring_kek_version(void);	/* the one new keys are wrapped by */
 
@@ -62,10 +64,13 @@ void	 vault_new_key(const struct uuid *owner, struct data_key *,
 	    uint8_t wrapped[WRAPPED_KEY_BYTES]);
 enum res vault_unwrap(const struct uuid *owner, uint32_t version,
 	    const uint8_t *wrapped, size_t len, struct data_key *);
-/* A bounded cache of keys in use: entries live 5 minutes at most. */
+/* vault_cache.c: a bounded cache of keys in use; event loop only. None is
+ * given out later than 5 minutes after it was put in; sweep, to be called
+ * every minute or so, wipes those that are past it. */
 void	 vault_cache_put(const struct data_key *);
 bool	 vault_cache_get(const struct uuid *owner, struct data_key *);
 void	 vault_cache_drop(const struct uuid *owner);
+void	 vault_cache_sweep(void);
 /* Seal and open with a data key; memory from the arena. */
 void	 vault_seal(struct arena *, const struct data_key *,
 	    const struct seal_place *, const void *, size_t,
@@ -108,14 +113,14 @@ bool	 csrf_valid(const uint8_t hash[TOKEN_HASH_BYTES], const char *);
 struct password_job {
 	const char	*password;	/* at most 1024 bytes */
 	char		 hash[PASSWORD_HASH_MAX];
-	unsigned long long ops;
-	size_t		 mem_bytes;
+	unsigned long long ops;		/* 0: as password_init() had it */
+	size_t		 mem_bytes;	/* 0: likewise */
 	bool		 ok;		/* out */
 	bool		 rehash;	/* out: parameters are outdated */
 };
 void	 password_hash_job(void *);	/* struct password_job * */
 void	 password_verify_job(void *);	/* hash "": a dummy, never ok */
-/* 24 readable characters, 120 bits or more, for one-time passwords. */
+/* 24 readable characters in groups of four, 120 bits: one-time passwords. */
 void	 password_generate(char out[32]);
 /* To be called once, before privileges are dropped: makes the dummy hash. */
 void	 password_init(unsigned long long ops, size_t mem_bytes);

@@ -49,7 +49,7 @@ media_type_is(const char *value, const char *type)
 	n = strcspn(value, "; \t");
 
 	return (n == strlen(type) && strncasecmp(value, type, n) == 0 &&
-	    parameters_ok(value + n));
+		parameters_ok(value + n));
 }
 
 static enum res
@@ -84,8 +84,8 @@ check_headers(struct ctx *cx)
 	}
 	type = ctx_header(cx, "content-type");
 	if (type != NULL && (media_type_is(type, JSON_TYPE) ||
-	    ((cx->ep->flags & EP_MERGE_PATCH) &&
-	    media_type_is(type, PATCH_TYPE))))
+				((cx->ep->flags & EP_MERGE_PATCH) &&
+				    media_type_is(type, PATCH_TYPE))))
 		return (RES_OK);
 
 	return (wrong_type(cx));
@@ -106,8 +106,8 @@ ctx_read_body(struct ctx *cx)
 		return (err_fail(err, PROBLEM_MALFORMED_REQUEST,
 		    "this operation takes no body"));
 	if (len == 0)
-		return (err_fail(err, PROBLEM_MALFORMED_JSON,
-		    "the body is empty"));
+		return (
+		    err_fail(err, PROBLEM_MALFORMED_JSON, "the body is empty"));
 	if (len > cx->ep->body_max)
 		return (err_fail(err, PROBLEM_CONTENT_TOO_LARGE,
 		    "the body may have %zu bytes", cx->ep->body_max));
@@ -117,7 +117,7 @@ ctx_read_body(struct ctx *cx)
 	    RES_OK)
 		return (RES_ERR);
 	if (schema_check(cx->ep->body, v, cx->ep->flags & EP_MERGE_PATCH,
-	    PROBLEM_VALIDATION, cx->env.arena, err) != RES_OK)
+		PROBLEM_VALIDATION, cx->env.arena, err) != RES_OK)
 		return (RES_ERR);
 	cx->body = v;
 

@@ -159,6 +159,9 @@ struct ctx {
 	const struct jval	*query;		/* object of typed values; s is
 						 * the decoded text of each */
 	const struct principal	*who;		/* NULL: public */
+	const char		*actor_kind;	/* for the audit log */
+	struct uuid		 actor_id;
+	bool			 audited;	/* an audit row was made */
 	unsigned		 rate_limit, rate_remaining, rate_reset_s;
 	/* the reply */
 	int			 status;
@@ -222,8 +225,9 @@ const char	*problem_static_body(int status, size_t *len);
 
 /* ---- page.c: keyset pagination ----------------------------------------------- */
 /* limit (query, default and maximum given) and cursor: an opaque text for
- * the UUID of the last row seen; the row's query schema has both (integer and
- * string). PROBLEM_INVALID_QUERY on a bad one. */
+ * the UUID of the last row seen, good for this path only; the row's query
+ * schema has both (integer and string). INVALID_QUERY on a bad one. Needs
+ * the keyring. */
 struct page {
 	int32_t		limit;
 	bool		has_after;

@@ -6,6 +6,16 @@
 
 #include "http/http.h"
 
+struct connection;	/* Kore's */
+
+/* context_read.c: "" when there is no connection or no Internet address, or
+ * no well-formed traceparent. */
+#define CLIENT_IP_SIZE	46
+#define TRACE_ID_LEN	32
+void		 client_address(const struct connection *,
+		    char out[CLIENT_IP_SIZE]);
+void		 trace_id_parse(const char *, char out[TRACE_ID_LEN + 1]);
+
 /* router_rows.c: the compiled endpoint table */
 #define SEGMENTS_MAX	12
 struct segment {
@@ -49,13 +59,26 @@ struct components {
 void		 components_add(struct components *, const struct schema *,
 		    bool patch);
 void		 components_done(struct components *);
-/* {"$ref": ...} */
+/* {"$ref": "#/components/schemas/..."} */
 void		 openapi_ref(struct json_out *, const struct schema *,
 		    bool patch);
-/* The JSON Schema of one field (2020-12, as OpenAPI 3.1 has it). */
-void		 openapi_field(struct json_out *, const struct field *,
+/* The members of a field's JSON Schema (2020-12, as in OpenAPI 3.1), into
+ * an object that the caller has opened. */
+void		 openapi_type(struct json_out *, const struct field *,
 		    bool patch);
 void		 openapi_component(struct json_out *,
 		    const struct component *);
+
+
+/* openapi.c: "key": a reference to #/components/<where>/<name>; "headers"
+ * by their names; one media type with the schema of its content. */
+void		 openapi_named(struct json_out *, const char *key,
+		    const char *where, const char *name);
+void		 openapi_headers(struct json_out *, const char *const *names,
+		    unsigned n);
+void		 openapi_media(struct json_out *, const char *type,
+		    const struct schema *, bool patch);
+/* openapi_paths.c: "paths" */
+void		 openapi_paths(struct json_out *);
 
 #endif

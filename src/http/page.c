@@ -1,63 +1,63 @@
 /*
  * Keyset pagination: a page starts after the row whose id the cursor names.
- * The cursor is the base64url of the UUID's 16 bytes; clients are told to
- * treat it as opaque.
+ * The cursor is the base64url of that UUID and of a keyed hash of it and the
+ * list's path, so clients can neither make one up nor use it elsewhere.
  */
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "crypto/crypto.h"
 #include "http/http_priv.h"
 
-#define CURSOR_LEN 22 /* 128 bits, 6 a character */
+#define TAG_BYTES    8
+#define CURSOR_BYTES (sizeof(struct uuid) + TAG_BYTES)
+#define CURSOR_LEN   32 /* 24 bytes: no padding and no spare bits */
+#define CURSOR_BASE  sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    "abcdefghijklmnopqrstuvwxyz0123456789-_";
+_Static_assert(CURSOR_BYTES * 4 == CURSOR_LEN * 3, "cursor length");
 
 static void
-cursor_format(const struct uuid *id, char out[CURSOR_LEN + 1])
+cursor_tag(struct ctx *cx, const struct uuid *id, uint8_t out[TAG_BYTES])
 {
-	uint32_t acc;
-	unsigned bits, n;
+	uint8_t hash[BLIND_INDEX_BYTES];
+	char text[UUID_STRLEN + 1];
 
-	acc = 0;
-	bits = 0;
-	n = 0;
-	for (unsigned i = 0; i < sizeof(id->b); i++) {
-		acc = acc << 8 | id->b[i];
-		for (bits += 8; bits >= 6; bits -= 6)
-			out[n++] = alphabet[acc >> (bits - 6) & 63];
-	}
-	out[n++] = alphabet[acc << (6 - bits) & 63];
-	out[n] = '\0';
+	uuid_format(id, text);
+	blind_index("http.cursor",
+	    arena_printf(cx->env.arena, "%s|%s", cx->path, text), hash);
+	memcpy(out, hash, TAG_BYTES);
+}
+
+static void
+cursor_format(struct ctx *cx, const struct uuid *id, char out[CURSOR_LEN + 1])
+{
+	uint8_t bytes[CURSOR_BYTES];
+
+	memcpy(bytes, id->b, sizeof(id->b));
+	cursor_tag(cx, id, bytes + sizeof(id->b));
+	sodium_bin2base64(
+	    out, CURSOR_LEN + 1, bytes, sizeof(bytes), CURSOR_BASE);
 }
 
 static enum res
-cursor_parse(const char *s, struct uuid *id)
+cursor_parse(struct ctx *cx, const char *s, struct uuid *id)
 {
-	char again[CURSOR_LEN + 1];
-	const char *p;
-	uint32_t acc;
-	unsigned bits, n;
+	uint8_t bytes[CURSOR_BYTES], tag[TAG_BYTES];
+	const char *end;
+	size_t len;
 
-	if (strlen(s) != CURSOR_LEN)
+	if (strlen(s) != CURSOR_LEN ||
+	    sodium_base642bin(bytes, sizeof(bytes), s, CURSOR_LEN, NULL, &len,
+		&end, CURSOR_BASE) != 0 ||
+	    len != sizeof(bytes) || *end != '\0')
 		return (RES_ERR);
-	acc = 0;
-	bits = 0;
-	n = 0;
-	for (; *s != '\0'; s++) {
-		if ((p = strchr(alphabet, *s)) == NULL)
-			return (RES_ERR);
-		acc = acc << 6 | (uint32_t)(p - alphabet);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			id->b[n++] = (uint8_t)(acc >> bits);
-		}
-	}
-	/* Only the one text that we would have made. */
-	cursor_format(id, again);
+	memcpy(id->b, bytes, sizeof(id->b));
+	cursor_tag(cx, id, tag);
 
-	return (strcmp(again, s - CURSOR_LEN) == 0 ? RES_OK : RES_ERR);
+	return (sodium_memcmp(tag, bytes + sizeof(id->b), TAG_BYTES) == 0 ?
+		    RES_OK :
+		    RES_ERR);
 }
 
 enum res
@@ -80,7 +80,7 @@ page_read(struct ctx *cx, int32_t def, int32_t max, struct page *page)
 
 	v = json_get(cx->query, "cursor");
 	page->has_after = v != NULL;
-	if (v != NULL && cursor_parse(v->s, &page->after) != RES_OK)
+	if (v != NULL && cursor_parse(cx, v->s, &page->after) != RES_OK)
 		err_field(err, cx->env.arena, "?cursor", "format",
 		    "must be a cursor of an earlier page");
 	if (err->nfields == 0)
@@ -110,8 +110,8 @@ add_next_link(struct ctx *cx, const char *cursor)
 }
 
 void
-page_write(struct ctx *cx, struct json_out *out, bool more,
-    const struct uuid *last)
+page_write(
+    struct ctx *cx, struct json_out *out, bool more, const struct uuid *last)
 {
 	char cursor[CURSOR_LEN + 1];
 
@@ -120,7 +120,7 @@ page_write(struct ctx *cx, struct json_out *out, bool more,
 		json_null(out);
 		return;
 	}
-	cursor_format(last, cursor);
+	cursor_format(cx, last, cursor);
 	json_str(out, cursor);
 	add_next_link(cx, cursor);
 }

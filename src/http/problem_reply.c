@@ -29,8 +29,8 @@ write_mistakes(struct json_out *out, const struct err *err)
 }
 
 static void
-write_problem(struct json_out *out, struct ctx *cx,
-    const struct problem_row *row)
+write_problem(
+    struct json_out *out, struct ctx *cx, const struct problem_row *row)
 {
 	const struct err *err = &cx->env.err;
 	char id[UUID_STRLEN + 1];
@@ -43,8 +43,8 @@ write_problem(struct json_out *out, struct ctx *cx,
 	json_kint(out, "status", row->status);
 	if (err->detail[0] != '\0')
 		json_kstr(out, "detail", err->detail);
-	json_kstr(out, "instance",
-	    arena_printf(cx->env.arena, "urn:uuid:%s", id));
+	json_kstr(
+	    out, "instance", arena_printf(cx->env.arena, "urn:uuid:%s", id));
 	if (err->fields != NULL)
 		write_mistakes(out, err);
 	json_obj_end(out);
@@ -107,10 +107,13 @@ struct static_body {
 	const char *text;
 	size_t len;
 };
-#define BODY_TEXT(status, slug, title) \
+#define BODY_TEXT(status, slug, title)                        \
 	"{\"type\":\"/problems/" slug "\",\"title\":\"" title \
 	"\",\"status\":" #status "}"
-#define BODY(status, text) { status, text, sizeof(text) - 1 }
+#define BODY(status, text)                     \
+	{                                      \
+		status, text, sizeof(text) - 1 \
+	}
 
 static const struct static_body of_problem[PROBLEM_MAX] = {
 #define PROBLEM(id, status, slug, title) \
@@ -120,9 +123,9 @@ static const struct static_body of_problem[PROBLEM_MAX] = {
 };
 
 /* Those statuses for which the first row of the table is not the one. */
-static const struct static_body expectation_failed = BODY(417,
-    "{\"type\":\"about:blank\",\"title\":\"Expectation Failed\","
-    "\"status\":417}");
+static const struct static_body expectation_failed =
+    BODY(417, "{\"type\":\"about:blank\",\"title\":\"Expectation Failed\","
+	      "\"status\":417}");
 
 static const struct static_body *
 static_body(int status)

@@ -37,7 +37,8 @@ hex_pair(const char *s, unsigned char *out)
 void
 query_encode(struct buf *b, const char *s, size_t len)
 {
-	static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	static const char unreserved[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz0123456789-._~";
 
 	for (size_t i = 0; i < len; i++) {
@@ -169,7 +170,8 @@ read_pairs(struct ctx *cx, const struct schema *schema, struct jval *obj)
 		if (read_pair(cx, schema, obj, s, len) != RES_OK)
 			return (err_fail(&cx->env.err, PROBLEM_INVALID_QUERY,
 			    "parameter %u is not percent-encoded UTF-8 with "
-			    "a name", n));
+			    "a name",
+			    n));
 	}
 
 	return (RES_OK);

@@ -17,8 +17,8 @@ reply_json(struct ctx *cx, int status, struct json_out *out)
 }
 
 void
-reply_text(struct ctx *cx, int status, const char *type, const char *text,
-    size_t len)
+reply_text(
+    struct ctx *cx, int status, const char *type, const char *text, size_t len)
 {
 	cx->status = status;
 	cx->content_type = type;
@@ -35,7 +35,8 @@ reply_empty(struct ctx *cx, int status)
 static bool
 name_ok(const char *name)
 {
-	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	static const char token[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	    "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
 
 	return (name[0] != '\0' && name[strspn(name, token)] == '\0');
@@ -73,8 +74,8 @@ reply_header(struct ctx *cx, const char *name, const char *value)
 	for (at = &cx->headers; (h = *at) != NULL; at = &h->next) {
 		if (strcasecmp(h->name, name) != 0 || !joinable(name))
 			continue;
-		h->value = arena_printf(cx->env.arena, "%s, %s", h->value,
-		    value);
+		h->value =
+		    arena_printf(cx->env.arena, "%s, %s", h->value, value);
 		return;
 	}
 	h = arena_alloc(cx->env.arena, sizeof(*h));

@@ -58,7 +58,7 @@ static bool
 cacheable(const struct ctx *cx)
 {
 	return (cx->ep != NULL && (cx->ep->flags & EP_CACHEABLE) &&
-	    cx->status < 400);
+		cx->status < 400);
 }
 
 static void
@@ -116,7 +116,7 @@ mend(struct ctx *cx)
 	err_clear(&cx->env.err);
 	err_fail(&cx->env.err, PROBLEM_INTERNAL, "%s", "");
 	err_private(&cx->env.err, cx->broken ? "a reply header was refused" :
-	    "the handler made no reply");
+					       "the handler made no reply");
 	reply_problem(cx);
 }
 
@@ -137,8 +137,8 @@ reply_send(struct ctx *cx)
 		cx->req->flags |= HTTP_REQUEST_NO_CONTENT_LENGTH;
 	/* For HEAD Kore sends the length and leaves out the body. */
 	if (loop_draining())
-		http_response_close(cx->req, cx->status, cx->reply,
-		    cx->reply_len);
+		http_response_close(
+		    cx->req, cx->status, cx->reply, cx->reply_len);
 	else
 		http_response(cx->req, cx->status, cx->reply, cx->reply_len);
 }

@@ -12,6 +12,15 @@ static struct route_row *rows;
 static unsigned nrows;
 static const struct endpoint *table;
 
+const char *
+method_name(enum http_method method)
+{
+	static const char *const names[METHOD_MAX] = { "", "GET", "POST", "PUT",
+		"PATCH", "DELETE", "OPTIONS" };
+
+	return (method < METHOD_MAX ? names[method] : "");
+}
+
 enum res
 router_init(const struct endpoint *eps, unsigned n, char *msg, size_t msglen)
 {
@@ -69,14 +78,14 @@ path_malformed(const char *path)
 }
 
 static bool
-segment_matches(const struct segment *s, const struct segment *got,
-    struct uuid *id)
+segment_matches(
+    const struct segment *s, const struct segment *got, struct uuid *id)
 {
 	char text[UUID_STRLEN + 1];
 
 	if (!s->param)
-		return (
-		    s->len == got->len && memcmp(s->text, got->text, s->len) == 0);
+		return (s->len == got->len &&
+			memcmp(s->text, got->text, s->len) == 0);
 	if (got->len != UUID_STRLEN)
 		return (false);
 	memcpy(text, got->text, UUID_STRLEN);
@@ -155,7 +164,8 @@ router_match(struct ctx *cx, const char *resource)
 	if (path_split(cx->path, segs, &nsegs) != RES_OK)
 		return (err_fail(&cx->env.err, PROBLEM_NOT_FOUND, "%s", ""));
 	for (row = rows; row < rows + nrows; row++) {
-		if (resource != NULL && strcmp(row->ep->resource, resource) != 0)
+		if (resource != NULL &&
+		    strcmp(row->ep->resource, resource) != 0)
 			continue;
 		if (!row_matches(cx, row, segs, nsegs))
 			continue;

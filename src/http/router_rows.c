@@ -134,7 +134,7 @@ consistency_mistake(const struct endpoint *ep)
 	if (ep->status == 204 && ep->reply != NULL)
 		return ("a 204 has no reply");
 	takes_body = ep->method == METHOD_POST || ep->method == METHOD_PUT ||
-	    ep->method == METHOD_PATCH;
+		     ep->method == METHOD_PATCH;
 	if (ep->body != NULL && !takes_body)
 		return ("this method takes no body");
 	if ((ep->body != NULL) != (ep->body_max > 0))
@@ -297,8 +297,8 @@ refuse(const struct endpoint *ep, unsigned index, const char *why, char *msg,
 }
 
 enum res
-router_compile(struct route_row *rows, const struct endpoint *table,
-    unsigned n, char *msg, size_t msglen)
+router_compile(struct route_row *rows, const struct endpoint *table, unsigned n,
+    char *msg, size_t msglen)
 {
 	const char *why;
 
@@ -309,8 +309,7 @@ router_compile(struct route_row *rows, const struct endpoint *table,
 		for (unsigned k = 0; k < i; k++) {
 			why = pair_mistake(&rows[i], &rows[k]);
 			if (why != NULL)
-				return (
-				    refuse(&table[i], i, why, msg, msglen));
+				return (refuse(&table[i], i, why, msg, msglen));
 		}
 	}
 

@@ -12,10 +12,10 @@
 
 #include "http/http_priv.h"
 
-#define MISTAKES_MAX	50
+#define MISTAKES_MAX    50
 #define MAP_MEMBERS_MAX 256
-#define MAP_KEY_MAX	64
-#define NAME_SHOWN_MAX	64 /* longer unknown names are not repeated */
+#define MAP_KEY_MAX     64
+#define NAME_SHOWN_MAX  64 /* longer unknown names are not repeated */
 
 struct check {
 	struct arena *arena;
@@ -58,8 +58,8 @@ pointer(const struct check *c, const struct at *at)
 	struct buf b;
 
 	if (c->query)
-		return (arena_printf(c->arena, "?%s",
-		    at->name != NULL ? at->name : ""));
+		return (arena_printf(
+		    c->arena, "?%s", at->name != NULL ? at->name : ""));
 	buf_init(&b, c->arena, 64);
 	put_pointer(&b, at);
 
@@ -72,9 +72,8 @@ full(const struct check *c)
 	return (c->err->nfields >= MISTAKES_MAX);
 }
 
-static void PRINTF(4, 5)
-    mistake(const struct check *c, const struct at *at, const char *code,
-	const char *fmt, ...)
+static void PRINTF(4, 5) mistake(const struct check *c, const struct at *at,
+    const char *code, const char *fmt, ...)
 {
 	char detail[256];
 	va_list ap;
@@ -108,8 +107,8 @@ check_value(const struct check *c, const struct at *at, const struct field *f,
 }
 
 static void
-check_length(const struct check *c, const struct at *at,
-    const struct field *f, size_t n, const char *unit)
+check_length(const struct check *c, const struct at *at, const struct field *f,
+    size_t n, const char *unit)
 {
 	if (!field_limited(f))
 		return;
@@ -146,15 +145,15 @@ text_ok(const char *s, size_t len)
 }
 
 static void
-check_string(const struct check *c, const struct at *at,
-    const struct field *f, const struct jval *v)
+check_string(const struct check *c, const struct at *at, const struct field *f,
+    const struct jval *v)
 {
 	check_length(c, at, f, code_points(v->s, v->slen), "characters");
 }
 
 static void
-check_number(const struct check *c, const struct at *at,
-    const struct field *f, const struct jval *v)
+check_number(const struct check *c, const struct at *at, const struct field *f,
+    const struct jval *v)
 {
 	check_value(c, at, f, v->d);
 }
@@ -245,8 +244,8 @@ tree_ok(const struct jval *v)
 }
 
 static void
-check_object(const struct check *c, const struct at *at,
-    const struct field *f, const struct jval *v)
+check_object(const struct check *c, const struct at *at, const struct field *f,
+    const struct jval *v)
 {
 	if (f->sub != NULL)
 		check_members(c, at, f->sub, v);
@@ -274,7 +273,7 @@ check_map(const struct check *c, const struct at *at, const struct field *f,
 			    MAP_KEY_MAX);
 			continue;
 		}
-		here = (struct at) { at, m->key, 0 };
+		here = (struct at){ at, m->key, 0 };
 		if (!text_ok(m->key, strlen(m->key)))
 			mistake(c, at, "format",
 			    "must not hold control characters in its names");
@@ -324,8 +323,7 @@ static const struct kind {
 	[FIELD_TIME] = { JBIT(J_STR), "a string with a time", check_time },
 	[FIELD_ENUM] = { JBIT(J_STR), "a string", check_enum },
 	[FIELD_OBJECT] = { JBIT(J_OBJ), "an object", check_object },
-	[FIELD_NUMBER_MAP] = { JBIT(J_OBJ), "an object of numbers",
-	    check_map },
+	[FIELD_NUMBER_MAP] = { JBIT(J_OBJ), "an object of numbers", check_map },
 	[FIELD_ARRAY] = { JBIT(J_ARR), "an array", check_array },
 };
 
@@ -384,7 +382,7 @@ check_missing(const struct check *c, const struct at *at,
 		if (!(f->flags & F_REQUIRED) || (f->flags & F_REPLY_ONLY) ||
 		    (seen & (UINT64_C(1) << i)))
 			continue;
-		here = (struct at) { at, f->name, 0 };
+		here = (struct at){ at, f->name, 0 };
 		mistake(c, &here, "required", "is required");
 	}
 }
@@ -403,7 +401,7 @@ check_members(const struct check *c, const struct at *at,
 	JSON_FOREACH (m, v) {
 		if (full(c))
 			return;
-		here = (struct at) { at, m->key, 0 };
+		here = (struct at){ at, m->key, 0 };
 		i = field_index(s, m->key);
 		if (i < 0) {
 			unknown(c, at, &here);
@@ -444,8 +442,8 @@ schema_check(const struct schema *s, const struct jval *v, bool merge_patch,
 	else
 		check_members(&c, &root, s, v);
 
-	return (finish(&c,
-	    problem != PROBLEM_UNSET ? problem : PROBLEM_VALIDATION));
+	return (finish(
+	    &c, problem != PROBLEM_UNSET ? problem : PROBLEM_VALIDATION));
 }
 
 enum res

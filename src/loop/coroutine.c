@@ -5,7 +5,6 @@
  * on x86-64); elsewhere ucontext does it. Under AddressSanitizer each switch
  * is announced, so its stack bookkeeping follows.
  */
-#define _GNU_SOURCE
 #include <sys/mman.h>
 
 #include <assert.h>

@@ -19,23 +19,23 @@
 
 #include "predict/predict_priv.h"
 
-#define SLOTS_MAX	(2 * MODEL_FEATURES_MAX + 1)
-#define SLOT_LEAF	UINT16_MAX	/* until seal knows nfeatures */
+#define SLOTS_MAX (2 * MODEL_FEATURES_MAX + 1)
+#define SLOT_LEAF UINT16_MAX /* until seal knows nfeatures */
 
 /* FOREST_LANES trees; absent ones of the last group are a leaf of 0. */
 struct group {
-	uint32_t	root[FOREST_LANES];
-	uint32_t	depth;		/* of the deepest */
+	uint32_t root[FOREST_LANES];
+	uint32_t depth; /* of the deepest */
 };
 
 struct forest {
-	struct forest_node	*nodes;
-	struct group		*groups;
-	size_t			 maplen;	/* 0 until sealed */
-	unsigned		 nnodes, cap;
-	unsigned		 ntrees, ngroups;
-	unsigned		 nfeatures;
-	float			 base;		/* log-odds */
+	struct forest_node *nodes;
+	struct group *groups;
+	size_t maplen; /* 0 until sealed */
+	unsigned nnodes, cap;
+	unsigned ntrees, ngroups;
+	unsigned nfeatures;
+	float base; /* log-odds */
 };
 
 struct forest *
@@ -95,8 +95,8 @@ group_append(struct forest *f, uint32_t root, uint32_t depth)
 	struct group *g;
 
 	if (lane == 0) {
-		f->groups = realloc(f->groups,
-		    (f->ngroups + 1) * sizeof(*f->groups));
+		f->groups =
+		    realloc(f->groups, (f->ngroups + 1) * sizeof(*f->groups));
 		if (f->groups == NULL)
 			abort();
 		memset(&f->groups[f->ngroups++], 0, sizeof(*f->groups));
@@ -110,8 +110,8 @@ group_append(struct forest *f, uint32_t root, uint32_t depth)
 
 /* A node met on the way down: its place in the file and in the forest. */
 struct visit {
-	uint32_t	from, to;
-	uint32_t	depth;
+	uint32_t from, to;
+	uint32_t depth;
 };
 
 static enum res
@@ -133,49 +133,49 @@ queue_children(const struct forest_columns *c, struct visit *queue,
 		return (tree_fail(msg, msglen, v->from, "too deep"));
 	for (unsigned k = 0; k < 2; k++) {
 		if (kids[k] < 0 || (uint32_t)kids[k] >= c->n)
-			return (tree_fail(msg, msglen, v->from,
-			    "a child is out of range"));
+			return (tree_fail(
+			    msg, msglen, v->from, "a child is out of range"));
 		if (seen[kids[k]])
-			return (tree_fail(msg, msglen, v->from,
-			    "a child has two parents"));
+			return (tree_fail(
+			    msg, msglen, v->from, "a child has two parents"));
 		seen[kids[k]] = true;
-		queue[(*tail)++] = (struct visit) { (uint32_t)kids[k], to + k,
-			v->depth + 1 };
+		queue[(*tail)++] =
+		    (struct visit){ (uint32_t)kids[k], to + k, v->depth + 1 };
 	}
 	return (RES_OK);
 }
 
 static enum res
-inner_node(const struct forest_columns *c, uint32_t from,
-    struct forest_node *n, char *msg, size_t msglen)
+inner_node(const struct forest_columns *c, uint32_t from, struct forest_node *n,
+    char *msg, size_t msglen)
 {
 	int32_t feature = c->feature[from], left = c->default_left[from];
 
 	if (feature < 0 || feature >= MODEL_FEATURES_MAX)
-		return (tree_fail(msg, msglen, from,
-		    "the split feature is out of range"));
+		return (tree_fail(
+		    msg, msglen, from, "the split feature is out of range"));
 	if (left != 0 && left != 1)
-		return (tree_fail(msg, msglen, from,
-		    "default_left is neither 0 nor 1"));
+		return (tree_fail(
+		    msg, msglen, from, "default_left is neither 0 nor 1"));
 	n->slot = (uint16_t)(2 * feature + (left == 1 ? 0 : 1));
 	return (RES_OK);
 }
 
 /* Breadth first, which puts siblings side by side by itself. */
 static enum res
-flatten(struct forest *f, const struct forest_columns *c,
-    struct visit *queue, bool *seen, uint32_t *depth, char *msg, size_t msglen)
+flatten(struct forest *f, const struct forest_columns *c, struct visit *queue,
+    bool *seen, uint32_t *depth, char *msg, size_t msglen)
 {
 	unsigned head, tail = 0;
 	uint32_t root = f->nnodes;
 
-	queue[tail++] = (struct visit) { 0, root, 0 };
+	queue[tail++] = (struct visit){ 0, root, 0 };
 	seen[0] = true;
 	for (head = 0; head < tail; head++) {
 		struct visit v = queue[head];
 		struct forest_node *n = &f->nodes[v.to];
 
-		*n = (struct forest_node) { c->value[v.from], SLOT_LEAF, 0 };
+		*n = (struct forest_node){ c->value[v.from], SLOT_LEAF, 0 };
 		*depth = v.depth;
 		if (!isfinite(n->value))
 			return (tree_fail(msg, msglen, v.from,
@@ -185,7 +185,7 @@ flatten(struct forest *f, const struct forest_columns *c,
 		n->left = (uint16_t)(root + tail - v.to);
 		if (inner_node(c, v.from, n, msg, msglen) != RES_OK ||
 		    queue_children(c, queue, &tail, seen, &v, root + tail, msg,
-		    msglen) != RES_OK)
+			msglen) != RES_OK)
 			return (RES_ERR);
 	}
 	f->nnodes += tail;
@@ -193,8 +193,8 @@ flatten(struct forest *f, const struct forest_columns *c,
 }
 
 enum res
-forest_add(struct forest *f, const struct forest_columns *c, char *msg,
-    size_t msglen)
+forest_add(
+    struct forest *f, const struct forest_columns *c, char *msg, size_t msglen)
 {
 	struct visit *queue;
 	bool *seen;
@@ -228,9 +228,9 @@ pad_groups(struct forest *f)
 	struct group *g = &f->groups[f->ngroups - 1];
 
 	nodes_reserve(f, 1);
-	f->nodes[f->nnodes] = (struct forest_node) { 0.0f, SLOT_LEAF, 0 };
-	for (unsigned k = f->ntrees % FOREST_LANES;
-	    k != 0 && k < FOREST_LANES; k++)
+	f->nodes[f->nnodes] = (struct forest_node){ 0.0f, SLOT_LEAF, 0 };
+	for (unsigned k = f->ntrees % FOREST_LANES; k != 0 && k < FOREST_LANES;
+	     k++)
 		g->root[k] = f->nnodes;
 	f->nnodes++;
 }
@@ -244,8 +244,10 @@ resolve_slots(struct forest *f, char *msg, size_t msglen)
 		if (n->slot == SLOT_LEAF)
 			n->slot = (uint16_t)(2 * f->nfeatures);
 		else if (n->slot >= 2 * f->nfeatures) {
-			snprintf(msg, msglen, "a tree splits on feature %u, "
-			    "but the model has %u", n->slot / 2u, f->nfeatures);
+			snprintf(msg, msglen,
+			    "a tree splits on feature %u, "
+			    "but the model has %u",
+			    n->slot / 2u, f->nfeatures);
 			return (RES_ERR);
 		}
 	}
@@ -340,7 +342,7 @@ forest_margin(const struct forest *f, const float *x)
 				struct forest_node n = nodes[at[k]];
 
 				at[k] += n.left +
-				    (uint32_t)!(slots[n.slot] < n.value);
+					 (uint32_t) !(slots[n.slot] < n.value);
 			}
 		}
 #pragma GCC unroll 8

@@ -14,9 +14,9 @@
 
 #include "base/base.h"
 
-#define MODEL_DIGEST_STRLEN	64	/* SHA-256 in lower-case hex */
-#define MODEL_NAME_MAX		64
-#define MODEL_FEATURES_MAX	1024
+#define MODEL_DIGEST_STRLEN 64 /* SHA-256 in lower-case hex */
+#define MODEL_NAME_MAX      64
+#define MODEL_FEATURES_MAX  1024
 
 struct forest;
 
@@ -24,52 +24,52 @@ enum feature_type {
 	FEATURE_UNSET = 0,
 	FEATURE_NUMBER,
 	FEATURE_INTEGER,
-	FEATURE_BOOLEAN,	/* 0 or 1 */
-	FEATURE_CATEGORY	/* the value of one of its categories */
+	FEATURE_BOOLEAN, /* 0 or 1 */
+	FEATURE_CATEGORY /* the value of one of its categories */
 };
 
 /* Where the server finds a value that the caller did not send. */
 enum feature_source {
 	SOURCE_UNSET = 0,
-	SOURCE_PATIENT_AGE,	/* whole years at the time of prediction */
-	SOURCE_PATIENT_SEX,	/* a category by name */
-	SOURCE_OBSERVATION	/* the latest one with the feature's code */
+	SOURCE_PATIENT_AGE, /* whole years at the time of prediction */
+	SOURCE_PATIENT_SEX, /* a category by name */
+	SOURCE_OBSERVATION  /* the latest one with the feature's code */
 };
 
 struct model_category {
-	const char	*name;
-	int		 value;
+	const char *name;
+	int value;
 };
 
 struct model_feature {
-	const char			*name;
-	const char			*unit;		/* UCUM */
-	const char			*description;
-	const char			*code;	/* NULL unless an observation */
-	enum feature_type		 type;
-	enum feature_source		 source;
-	double				 minimum, maximum; /* inclusive */
-	bool				 nullable;	/* may be missing */
-	unsigned			 ncategories;
-	const struct model_category	*categories;
+	const char *name;
+	const char *unit; /* UCUM */
+	const char *description;
+	const char *code; /* NULL unless an observation */
+	enum feature_type type;
+	enum feature_source source;
+	double minimum, maximum; /* inclusive */
+	bool nullable;           /* may be missing */
+	unsigned ncategories;
+	const struct model_category *categories;
 };
 
 /* Never changed after model_load(); all of it is the model's own memory. */
 struct model {
-	unsigned			 magic;
-	const char			*name;
-	const char			*version;	/* 1.2.3 */
-	const char			*title;
-	const char			*target;	/* what is predicted */
-	const char			*horizon;	/* ISO 8601 duration */
-	char	 digest[MODEL_DIGEST_STRLEN + 1];	 /* of model.json */
-	char	 schema_digest[MODEL_DIGEST_STRLEN + 1]; /* of schema.json */
-	unsigned			 semver[3];
-	unsigned			 nfeatures;
-	const struct model_feature	*features;	/* in model order */
-	unsigned			 ntrees;
-	const struct forest		*forest;
-	struct arena			*arena;
+	unsigned magic;
+	const char *name;
+	const char *version; /* 1.2.3 */
+	const char *title;
+	const char *target;                          /* what is predicted */
+	const char *horizon;                         /* ISO 8601 duration */
+	char digest[MODEL_DIGEST_STRLEN + 1];        /* of model.json */
+	char schema_digest[MODEL_DIGEST_STRLEN + 1]; /* of schema.json */
+	unsigned semver[3];
+	unsigned nfeatures;
+	const struct model_feature *features; /* in model order */
+	unsigned ntrees;
+	const struct forest *forest;
+	struct arena *arena;
 };
 
 /* model.c */
@@ -78,9 +78,8 @@ struct model {
  * Loads dir/model.json and dir/schema.json; both are validated whole. On
  * RES_ERR msg says, for an operator, which file, where and why.
  */
-enum res	 model_load(const char *dir, struct model **, char *msg,
-		    size_t msglen);
-void		 model_destroy(struct model **);
+enum res model_load(const char *dir, struct model **, char *msg, size_t msglen);
+void model_destroy(struct model **);
 
 /*
  * Probability in [0, 1] for nfeatures values in model order, NaN = missing.
@@ -88,24 +87,23 @@ void		 model_destroy(struct model **);
  * apart), see forest.c. Values are not checked: model_input_check() does.
  * margin (log-odds) may be NULL. Allocates nothing, never fails.
  */
-double		 model_score(const struct model *, const float *x,
-		    float *margin);
+double model_score(const struct model *, const float *x, float *margin);
 
 /* Index of a feature by name or by observation code; -1 if there is none. */
-int		 model_feature_index(const struct model *, const char *name);
-int		 model_feature_by_code(const struct model *, const char *code);
+int model_feature_index(const struct model *, const char *name);
+int model_feature_by_code(const struct model *, const char *code);
 
 /* Value of a category by its name; RES_ERR if the feature has no such. */
-enum res	 model_category_value(const struct model_feature *,
-		    const char *name, int *value);
+enum res model_category_value(
+    const struct model_feature *, const char *name, int *value);
 
 /*
  * May this value be scored? NaN means missing and needs a nullable feature;
  * others must be finite, in range, and fit the type. On RES_ERR detail says
  * why, for a client, without repeating the value.
  */
-enum res	 model_input_check(const struct model *, unsigned feature,
-		    double value, char *detail, size_t detaillen);
+enum res model_input_check(const struct model *, unsigned feature, double value,
+    char *detail, size_t detaillen);
 
 /* registry.c */
 
@@ -115,12 +113,11 @@ enum res	 model_input_check(const struct model *, unsigned feature,
  * directory that does not agree with its schema, or no model at all refuses
  * the whole registry. To be called once, before fork.
  */
-enum res	 registry_load(const char *models_dir, char *msg,
-		    size_t msglen);
-void		 registry_clear(void);
+enum res registry_load(const char *models_dir, char *msg, size_t msglen);
+void registry_clear(void);
 /* version NULL: the greatest one. NULL if there is none such. */
 const struct model *registry_find(const char *name, const char *version);
-unsigned	 registry_count(void);
+unsigned registry_count(void);
 /* Sorted by name, then by version, greatest first. */
 const struct model *registry_at(unsigned);
 

@@ -5,12 +5,14 @@ is added without its test shows.
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 
 ROW = r"{macro}\(((?:[^()\"]|\"(?:[^\"\\]|\\.)*\"|\([^()]*\))*)\)"
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 CELL = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|([^,\"]+)")
 
 
@@ -45,3 +47,22 @@ def roles() -> dict[str, list[str]]:
 def metric_families() -> set[str]:
     """The names of every metric family."""
     return {cells[2].split("{")[0] for cells in rows("obs/tbl/metrics.def", "METRIC")}
+
+
+@dataclass(frozen=True)
+class ObservationType:
+    code: str
+    unit: str
+    low: float
+    high: float
+
+
+def observation_types() -> dict[str, ObservationType]:
+    """code -> its unit and range."""
+    path = "records/tbl/observation_types.def"
+    macro = re.search(r"^([A-Z_]+)\(", (SRC / path).read_text(), re.M).group(1)
+    found = {}
+    for cells in rows(path, macro):
+        low, high = (float(c) for c in cells if NUMBER.fullmatch(c))
+        found[cells[1]] = ObservationType(cells[1], cells[2], low, high)
+    return found

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
+#include "base/base_priv.h"
 
 struct text {
 	const char *s;
@@ -106,6 +106,8 @@ doubles_out(void **state UNUSED)
 	}
 	str_from_double(0.1, text);
 	assert_string_equal(text, "0.1");
+	str_from_double(-0.0, text);
+	assert_string_equal(text, "0");
 	str_from_double(37, text);
 	assert_string_equal(text, "37");
 }
@@ -215,7 +217,6 @@ uuid_layout(void **state UNUSED)
 	assert_int_equal(u.b[8] >> 6, 2);
 }
 
-/* Far faster than 4,096 a millisecond, so the clock must stand still. */
 static void
 uuid_grows(void **state UNUSED)
 {
@@ -236,6 +237,37 @@ uuid_grows(void **state UNUSED)
 	assert_memory_not_equal(u[0].b + 9, u[1].b + 9, 7);
 }
 
+static uint64_t
+ticks_of(const struct uuid *u)
+{
+	uint64_t high;
+
+	high = get_be64(u->b);
+
+	return (high >> 16 << 12 | (high & 0xfff));
+}
+
+/* A clock that stands still or steps back; runs last, it leads the time. */
+static void
+uuid_grows_without_the_clock(void **state UNUSED)
+{
+	struct uuid u;
+	uint64_t ahead;
+
+	uuid_v7(&u);
+	ahead = ticks_of(&u) + (10000 << 12 | 0xffd);
+	ahead |= 0xffd;
+	assert_true(uuid_next_ticks(ahead) == ahead);
+	assert_true(uuid_next_ticks(ahead) == ahead + 1);
+	assert_true(uuid_next_ticks(ahead - 100000) == ahead + 2);
+	/* Past 12 bits the count goes on into the milliseconds. */
+	uuid_v7(&u);
+	assert_true(ticks_of(&u) == ahead + 3);
+	uuid_v7(&u);
+	assert_true(ticks_of(&u) == ahead + 4);
+	assert_int_equal(u.b[6] >> 4, 7);
+}
+
 int
 main(void)
 {
@@ -249,6 +281,7 @@ main(void)
 		cmocka_unit_test(uuid_text),
 		cmocka_unit_test(uuid_layout),
 		cmocka_unit_test(uuid_grows),
+		cmocka_unit_test(uuid_grows_without_the_clock),
 	};
 
 	return (cmocka_run_group_tests(tests, NULL, NULL));

@@ -1,0 +1,20 @@
+/*
+ * app/: where everything meets. The endpoint table, the pipeline that every
+ * request goes through, Kore's hooks and start-up checks.
+ */
+#ifndef APP_H
+#define APP_H
+
+#include "http/http.h"
+
+/* endpoints.c: the table of tbl/endpoints.def. */
+const struct endpoint *endpoints(unsigned *n);
+
+/* pipeline.c: runs on the request's coroutine. resource: which route of
+ * kore.conf brought it here; NULL: the catch-all. */
+co_fn void	pipeline_run(struct http_request *, const char *resource);
+
+/* routes.c: every row must be reached by the route of its resource. */
+enum res	routes_check(char *msg, size_t msglen);
+
+#endif

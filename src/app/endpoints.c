@@ -1,0 +1,26 @@
+/*
+ * The endpoint table.
+ */
+#include "app/app.h"
+#include "audit/audit.h"
+#include "auth/auth.h"
+#include "ops/ops.h"
+#include "predict/predict_api.h"
+#include "records/records.h"
+
+#define ENDPOINT(method, path, resource, name, handler, auth, scope, rate,	\
+    cost, audit, body, body_max, query, status, reply, flags, text)		\
+	{ METHOD_##method, path, resource, name, handler, AUTH_##auth, scope,	\
+	    RATE_##rate, cost, audit, body, body_max, query, status, reply,	\
+	    flags, text },
+
+static const struct endpoint table[] = {
+#include "app/tbl/endpoints.def"
+};
+
+const struct endpoint *
+endpoints(unsigned *n)
+{
+	*n = NELEM(table);
+	return (table);
+}

@@ -1,0 +1,204 @@
+/*
+ * Kore's hooks: what happens in the parent before it forks, in each worker
+ * when it starts and stops. Everything that can be checked is checked in the
+ * parent, where a mistake still ends in a readable line on the terminal.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include <kore/kore.h>
+#include <kore/http.h>
+#include <kore/hooks.h>
+
+#include "app/app.h"
+#include "audit/audit.h"
+#include "crypto/crypto.h"
+#include "io/io.h"
+#include "obs/obs.h"
+#include "ops/ops.h"
+#include "predict/predict.h"
+
+#define FLUSH_MS	50
+
+int	eleusis_onload(int);
+void	kore_worker_teardown(void);
+
+static char	db_password[256], redis_password[256];
+static struct timer	flush_timer;
+
+/* SIGHUP would reload the module under suspended coroutines. */
+int
+eleusis_onload(int action)
+{
+	return (action == KORE_MODULE_UNLOAD ? KORE_RESULT_ERROR :
+					       KORE_RESULT_OK);
+}
+
+static void
+load_settings(void)
+{
+	const char *file = getenv("ELEUSIS_CONFIG");
+	const char *env = getenv("ELEUSIS_ENV");
+	static char path[256], msg[2048];
+
+	if (file == NULL) {
+		(void)snprintf(path, sizeof(path), "conf/%s.conf",
+		    env != NULL ? env : "dev");
+		file = path;
+	}
+	if (settings_load(file, msg, sizeof(msg)) != RES_OK)
+		fatalx("settings:\n%s", msg);
+}
+
+/* One line of a file into a buffer; an empty path leaves it empty. */
+static void
+read_secret(const char *what, const char *path, char *out, size_t len)
+{
+	FILE *f;
+
+	if (*path == '\0')
+		return;
+	if ((f = fopen(path, "re")) == NULL)
+		fatalx("%s: cannot read %s: %s", what, path, errno_s);
+	if (fgets(out, (int)len, f) == NULL)
+		fatalx("%s: %s is empty", what, path);
+	fclose(f);
+	out[strcspn(out, "\r\n")] = '\0';
+}
+
+static void
+load_routes(void)
+{
+	const char *names[128];
+	const struct endpoint *rows;
+	char msg[512];
+	unsigned n;
+
+	rows = endpoints(&n);
+	if (router_init(rows, n, msg, sizeof(msg)) != RES_OK ||
+	    routes_check(msg, sizeof(msg)) != RES_OK)
+		fatalx("endpoint table: %s", msg);
+	if (n + 1 > NELEM(names))
+		fatalx("endpoint table: more rows than metric labels");
+	for (unsigned i = 0; i < n; i++)
+		names[i] = rows[i].path;
+	names[n] = "unmatched";
+	metrics_init(worker_count > 0 ? worker_count : cpu_count, names, n + 1);
+	openapi_init(setting_str(SETTING_ORIGIN));
+}
+
+/* Words Kore's own error replies: those that never reach a handler. */
+static void
+error_reply(
+    int status, const char **headers, const char **body, size_t *len)
+{
+	static char lines[160];
+
+	(void)snprintf(lines, sizeof(lines),
+	    "content-type: application/problem+json\r\n"
+	    "cache-control: no-store\r\n"
+	    "date: %s\r\n",
+	    kore_time_to_date(time(NULL)));
+	*headers = lines;
+	*body = problem_static_body(status, len);
+}
+
+void
+kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
+{
+	char msg[1024];
+
+	if (sodium_init() == -1)
+		fatalx("libsodium cannot be started");
+	load_settings();
+	if (log_open(setting_str(SETTING_LOG_FILE),
+		setting_str(SETTING_LOG_LEVEL), msg, sizeof(msg)) != RES_OK)
+		fatalx("log: %s", msg);
+	if (keyring_load(setting_str(SETTING_KEY_DIR), msg, sizeof(msg)) !=
+	    RES_OK)
+		fatalx("keys: %s", msg);
+	if (registry_load(setting_str(SETTING_MODELS_DIR), msg, sizeof(msg)) !=
+	    RES_OK)
+		fatalx("models: %s", msg);
+	if (ops_init(msg, sizeof(msg)) != RES_OK)
+		fatalx("%s", msg);
+	read_secret("database password",
+	    setting_str(SETTING_DB_PASSWORD_FILE), db_password,
+	    sizeof(db_password));
+	read_secret("Redis password", setting_str(SETTING_REDIS_PASSWORD_FILE),
+	    redis_password, sizeof(redis_password));
+	password_init((unsigned long long)setting_int(SETTING_ARGON2_OPS),
+	    (size_t)setting_int(SETTING_ARGON2_MEM_KIB) * 1024);
+	load_routes();
+	kore_http_error_hook = error_reply;
+	log_event(LOG_LEVEL_INFO, "server.start",
+	    "starting in %s with %u endpoints", setting_str(SETTING_ENV),
+	    router_count());
+	log_flush();
+}
+
+static void
+connect_clients(void)
+{
+	struct db_config db = {
+		.host = setting_str(SETTING_DB_HOST),
+		.port = (int)setting_int(SETTING_DB_PORT),
+		.name = setting_str(SETTING_DB_NAME),
+		.user = setting_str(SETTING_DB_USER),
+		.password = db_password[0] != '\0' ? db_password : NULL,
+		.sslmode = setting_str(SETTING_DB_SSLMODE),
+		.nread = (int)setting_int(SETTING_DB_READ_CONNS),
+		.nwrite = (int)setting_int(SETTING_DB_WRITE_CONNS),
+		.timeout_ms = (int)setting_int(SETTING_DB_TIMEOUT_MS),
+	};
+	struct redis_config redis = {
+		.host = setting_str(SETTING_REDIS_HOST),
+		.port = (int)setting_int(SETTING_REDIS_PORT),
+		.password = redis_password[0] != '\0' ? redis_password : NULL,
+		.timeout_ms = (int)setting_int(SETTING_REDIS_TIMEOUT_MS),
+	};
+
+	db_init(&db);
+	redis_init(&redis);
+}
+
+static void
+periodic(void *arg UNUSED)
+{
+	static unsigned turns;
+
+	log_flush();
+	if (turns++ % 20 == 0)
+		ops_gauges();
+	timer_set(&flush_timer, time_mono_ms() + FLUSH_MS, periodic, NULL);
+}
+
+void
+kore_worker_configure(void)
+{
+	/* libpq looks for a home directory; the chroot has none. */
+	setenv("HOME", "/", 1);
+	metrics_worker(worker->id - 1);
+	timer_init();
+	co_init((size_t)setting_int(SETTING_COROUTINE_STACK_KB) * 1024,
+	    (unsigned)setting_int(SETTING_COROUTINES_MAX));
+	drain_init(setting_int(SETTING_DRAIN_TIMEOUT_MS));
+	pool_init((unsigned)setting_int(SETTING_POOL_THREADS),
+	    (unsigned)setting_int(SETTING_POOL_QUEUE));
+	connect_clients();
+	audit_init();
+	periodic(NULL);
+}
+
+void
+kore_worker_teardown(void)
+{
+	pool_stop();
+	ops_gauges();
+	log_event(LOG_LEVEL_INFO, "worker.stop", "worker %d stops", worker->id);
+	log_flush();
+	keyring_wipe();
+}

@@ -1,0 +1,103 @@
+/*
+ * What every request goes through, in this order: route, admission (session
+ * and rate limit, one Redis round trip), scope, query, body, handler, reply.
+ * The first step that fails decides the problem document.
+ *
+ * A refusal of a known principal is in the audit log before its reply. A
+ * successful reply of an audited operation that made no audit row is a bug
+ * and is not sent.
+ */
+#include <kore/kore.h>
+#include <kore/http.h>
+
+#include "app/app.h"
+#include "audit/audit.h"
+#include "auth/auth.h"
+#include "obs/obs.h"
+
+static co_fn enum res
+record_denial(struct ctx *cx)
+{
+	struct err kept = cx->env.err;
+	struct audit_event ev;
+
+	audit_event(cx, &ev, AUDIT_DENIED);
+	if (cx->nparams > 0)
+		audit_object(
+		    &ev, cx->ep->resource, &cx->params[cx->nparams - 1].id);
+	ev.detail = arena_printf(cx->env.arena, "{\"problem\":\"%s\"}",
+	    problem_row(kept.problem)->slug);
+	/* Rows that audit nothing still record who was turned away. */
+	if (ev.action[0] == '-')
+		ev.action = arena_printf(
+		    cx->env.arena, "%s.denied", cx->ep->resource);
+	err_clear(&cx->env.err);
+	if (audit_append(cx, &ev) != RES_OK)
+		return (RES_ERR);
+	cx->env.err = kept;
+	return (RES_ERR);
+}
+
+static co_fn enum res
+pipeline_steps(struct ctx *cx, const char *resource)
+{
+	if (router_match(cx, resource) != RES_OK)
+		return (RES_ERR);
+	if (auth_admit(cx) != RES_OK || auth_allow(cx) != RES_OK)
+		return (cx->who != NULL ? record_denial(cx) : RES_ERR);
+	if (ctx_read_query(cx) != RES_OK || ctx_read_body(cx) != RES_OK ||
+	    cx->ep->handler(cx) != RES_OK)
+		return (RES_ERR);
+	if (cx->ep->audit[0] != '-' && !cx->audited) {
+		err_private(&cx->env.err, "no audit row was made");
+		return (err_fail(&cx->env.err, PROBLEM_INTERNAL,
+		    "The request could not be carried out."));
+	}
+	return (RES_OK);
+}
+
+static void
+pipeline_log(struct ctx *cx, bool orphan)
+{
+	char user[UUID_STRLEN + 1], id[UUID_STRLEN + 1];
+	int64_t us = time_mono_us() - cx->started_us;
+	const char *route = cx->ep != NULL ? cx->ep->path : NULL;
+	struct log_request line = {
+		.method = method_name(cx->method),
+		.route = route,
+		.status = cx->status,
+		.duration_us = us,
+		.bytes_in = cx->body_bytes,
+		.bytes_out = cx->reply_len,
+		.client_ip = cx->client_ip,
+		.user_id = uuid_is_nil(&cx->actor_id) ? NULL : user,
+		.request_id = id,
+		.trace_id = cx->trace_id[0] != '\0' ? cx->trace_id : NULL,
+		.http_version = "1.1",
+		.orphan = orphan,
+	};
+
+	uuid_format(&cx->actor_id, user);
+	uuid_format(&cx->request_id, id);
+	if (cx->status >= 400 && cx->env.err.problem != PROBLEM_UNSET) {
+		line.problem = problem_row(cx->env.err.problem)->slug;
+		if (cx->env.err.private[0] != '\0')
+			line.private_detail = cx->env.err.private;
+	}
+	log_request(&line);
+	metric_request(
+	    cx->ep != NULL ? router_index(cx->ep) : router_count(),
+	    line.method, cx->status, us);
+}
+
+co_fn void
+pipeline_run(struct http_request *req, const char *resource)
+{
+	struct ctx *cx = ctx_new(req);
+
+	if (pipeline_steps(cx, resource) != RES_OK)
+		reply_problem(cx);
+	reply_send(cx);
+	pipeline_log(cx, !request_alive(req));
+	ctx_free(&cx);
+}

@@ -1,0 +1,70 @@
+/*
+ * What one audit row says, and how it is bound as parameters.
+ */
+#include <string.h>
+
+#include "audit/audit_priv.h"
+
+static const char *
+outcome_name(enum audit_outcome o)
+{
+	switch (o) {
+	case AUDIT_ALLOWED:
+		return ("allowed");
+	case AUDIT_DENIED:
+		return ("denied");
+	default:
+		return ("failed");
+	}
+}
+
+const char *
+audit_outcome_name(const struct audit_event *ev)
+{
+	return (outcome_name(ev->outcome));
+}
+
+void
+audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
+{
+	memset(ev, 0, sizeof(*ev));
+	uuid_v7(&ev->id);
+	ev->at_us = time_now_us();
+	ev->action = cx->ep->audit;
+	ev->outcome = outcome;
+	ev->actor_kind = cx->actor_kind != NULL ? cx->actor_kind : "anonymous";
+	ev->actor_id = cx->actor_id;
+	ev->request_id = cx->request_id;
+	ev->client_ip = cx->client_ip[0] != '\0' ? cx->client_ip : NULL;
+	cx->audited = true;
+}
+
+void
+audit_object(
+    struct audit_event *ev, const char *type, const struct uuid *id)
+{
+	ev->object_type = type;
+	ev->object_id = *id;
+}
+
+static void
+bind_uuid(struct db_args *a, const struct uuid *u)
+{
+	db_uuid(a, uuid_is_nil(u) ? NULL : u);
+}
+
+void
+audit_bind(struct db_args *a, const struct audit_event *ev)
+{
+	db_uuid(a, &ev->id);
+	db_time(a, ev->at_us);
+	db_text(a, ev->action);
+	db_text(a, outcome_name(ev->outcome));
+	db_text(a, ev->actor_kind);
+	bind_uuid(a, &ev->actor_id);
+	db_text(a, ev->object_type);
+	bind_uuid(a, &ev->object_id);
+	bind_uuid(a, &ev->request_id);
+	db_text(a, ev->client_ip);
+	db_text(a, ev->detail);
+}

@@ -1,0 +1,77 @@
+/*
+ * SQL of accounts.
+ */
+#include <string.h>
+
+#include "audit/audit.h"
+#include "auth/auth_priv.h"
+
+DB_STATEMENT(user_by_email, DB_READ,
+    "SELECT id, email, name, role, password_hash, onetime, disabled"
+    " FROM eleusis.user_by_email($1)")
+
+DB_STATEMENT(user_by_id, DB_READ,
+    "SELECT id, email, name, role, password_hash, onetime, disabled"
+    " FROM eleusis.user_by_id($1)")
+
+DB_STATEMENT(user_set_password, DB_WRITE,
+    "WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at, action,"
+    " outcome, actor_kind, actor_id, object_type, object_id, request_id,"
+    " client_ip, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+    " $10::text::inet, $11::text::jsonb))"
+    " SELECT eleusis.user_set_password($12, $13, false)")
+
+static co_fn enum res
+load(struct ctx *cx, struct db_stmt *s, struct db_args *a, struct auth_user *u)
+{
+	struct db_rows *r;
+
+	memset(u, 0, sizeof(*u));
+	if (db_exec(&cx->env, s, a, &r) != RES_OK)
+		return (RES_ERR);
+	if (db_count(r) == 0)
+		return (RES_OK);
+	u->found = true;
+	db_col_uuid(r, 0, 0, &u->id);
+	u->email = db_col_text(r, 0, 1);
+	u->name = db_col_text(r, 0, 2);
+	u->role = role_parse(db_col_text(r, 0, 3));
+	u->password_hash = db_col_text(r, 0, 4);
+	u->onetime = db_col_bool(r, 0, 5);
+	u->disabled = db_col_bool(r, 0, 6);
+	return (RES_OK);
+}
+
+co_fn enum res
+auth_db_by_email(struct ctx *cx, const char *email, struct auth_user *u)
+{
+	struct db_args a;
+
+	db_args(&a, &cx->env);
+	db_text(&a, email);
+	return (load(cx, &user_by_email, &a, u));
+}
+
+co_fn enum res
+auth_db_by_id(struct ctx *cx, const struct uuid *id, struct auth_user *u)
+{
+	struct db_args a;
+
+	db_args(&a, &cx->env);
+	db_uuid(&a, id);
+	return (load(cx, &user_by_id, &a, u));
+}
+
+co_fn enum res
+auth_db_set_password(struct ctx *cx, const struct audit_event *ev,
+    const struct uuid *id, const char *hash)
+{
+	struct db_args a;
+	struct db_rows *r;
+
+	db_args(&a, &cx->env);
+	audit_bind(&a, ev);
+	db_uuid(&a, id);
+	db_text(&a, hash);
+	return (db_exec(&cx->env, &user_set_password, &a, &r));
+}

@@ -1,0 +1,170 @@
+/*
+ * Users in the database. Each change is one statement together with its
+ * audit row: neither is there without the other.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+/* The audit row of a change; $1 its id, $2 who ran the command. */
+#define AUDITED(action, members)                                      \
+	", noted AS ("                                                \
+	" INSERT INTO eleusis.audit_event (id, occurred_at, action,"  \
+	" outcome, actor_kind, object_type, object_id, detail)"       \
+	" SELECT $1::uuid, now(), '" action "', 'allowed', 'system'," \
+	" 'user', c.id, jsonb_build_object('tool', 'eleusisctl',"     \
+	" 'os_uid', $2::bigint" members ") FROM changed AS c)"        \
+	" SELECT count(*) FROM changed"
+
+static const char sql_insert[] =
+    "WITH changed AS ("
+    " INSERT INTO eleusis.app_user AS u"
+    " (id, email, name, role, password_hash, onetime)"
+    " VALUES ($3::uuid, $4, $5, $6, $7, $8::boolean)"
+    " RETURNING u.id, u.role, u.onetime)" AUDITED(
+	"user.create", ", 'role', c.role, 'onetime', c.onetime");
+
+static const char sql_set_password[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u"
+    " SET password_hash = $4, onetime = true, updated_at = now()"
+    " WHERE lower(u.email) = $3 RETURNING u.id)" AUDITED(
+	"user.password", ", 'onetime', true");
+
+static const char sql_disable[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u SET disabled = true, updated_at = now()"
+    " WHERE lower(u.email) = $3 AND NOT u.disabled"
+    " RETURNING u.id)" AUDITED("user.disable", "");
+
+static const char sql_enable[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u SET disabled = false, updated_at = now()"
+    " WHERE lower(u.email) = $3 AND u.disabled"
+    " RETURNING u.id)" AUDITED("user.enable", "");
+
+static const char sql_find[] =
+    "SELECT count(*) FROM eleusis.app_user AS u WHERE lower(u.email) = $1";
+
+static const char sql_admins[] =
+    "SELECT count(*) FROM eleusis.app_user AS u WHERE u.role = 'admin'";
+
+static const char sql_rows[] =
+    "SELECT u.email, u.name, u.role,"
+    " CASE WHEN u.disabled THEN 'disabled'"
+    " WHEN u.onetime THEN 'one-time password' ELSE 'active' END,"
+    " to_char(u.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+    " FROM eleusis.app_user AS u ORDER BY lower(u.email)";
+
+/* What every change binds first. */
+struct stamp {
+	char id[UUID_STRLEN + 1];
+	char uid[16];
+};
+
+static void
+stamp(struct stamp *s)
+{
+	struct uuid id;
+
+	uuid_v7(&id);
+	uuid_format(&id, s->id);
+	snprintf(s->uid, sizeof(s->uid), "%u", (unsigned)getuid());
+}
+
+/* Runs a statement that answers with one number. */
+static enum res
+number(PGconn *pg, const char *sql, int n, const char *const *params, bool *out)
+{
+	PGresult *res;
+
+	res = ctl_query(pg, "user", sql, n, params);
+	if (res == NULL)
+		return (RES_ERR);
+	*out = strcmp(PQgetvalue(res, 0, 0), "0") != 0;
+	PQclear(res);
+
+	return (RES_OK);
+}
+
+enum res
+ctl_user_insert(PGconn *pg, const struct ctl_user *u)
+{
+	bool made, there;
+	struct uuid id;
+	struct stamp s;
+	char user[UUID_STRLEN + 1];
+	const char *const params[] = { s.id, s.uid, user, u->email, u->name,
+		u->role, u->hash, u->onetime ? "true" : "false" };
+
+	if (number(pg, sql_find, 1, &u->email, &there) != RES_OK)
+		return (RES_ERR);
+	if (there) {
+		ctl_error("there is a user %s already", u->email);
+		ctl_hint("eleusisctl user reset-password --email %s gives a "
+			 "new password",
+		    u->email);
+		return (RES_ERR);
+	}
+	stamp(&s);
+	uuid_v7(&id);
+	uuid_format(&id, user);
+
+	return (number(pg, sql_insert, NELEM(params), params, &made));
+}
+
+static enum res
+unknown(const char *email)
+{
+	ctl_error("there is no user %s", email);
+	ctl_hint("eleusisctl user list shows them");
+
+	return (RES_ERR);
+}
+
+enum res
+ctl_user_set_password(PGconn *pg, const char *email, const char *hash)
+{
+	bool changed;
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email, hash };
+
+	stamp(&s);
+	if (number(pg, sql_set_password, NELEM(params), params, &changed) !=
+	    RES_OK)
+		return (RES_ERR);
+
+	return (changed ? RES_OK : unknown(email));
+}
+
+enum res
+ctl_user_set_disabled(
+    PGconn *pg, const char *email, bool disabled, bool *changed)
+{
+	bool there;
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email };
+
+	if (number(pg, sql_find, 1, &email, &there) != RES_OK)
+		return (RES_ERR);
+	if (!there)
+		return (unknown(email));
+	stamp(&s);
+
+	return (number(pg, disabled ? sql_disable : sql_enable, NELEM(params),
+	    params, changed));
+}
+
+enum res
+ctl_admin_exists(PGconn *pg, bool *out)
+{
+	return (number(pg, sql_admins, 0, NULL, out));
+}
+
+PGresult *
+ctl_user_rows(PGconn *pg)
+{
+	return (ctl_query(pg, "user list", sql_rows, 0, NULL));
+}

@@ -1,0 +1,835 @@
+"""The schema: rights, visibility, the append-only log, and the runner.
+
+What changes the schema or the log for good runs in a database of its own,
+in the same PostgreSQL, made by the real migrations.
+"""
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from psycopg.conninfo import make_conninfo
+from psycopg.types.json import Jsonb
+
+from lib.process import wait_until
+from lib.tables import ROOT
+
+MIGRATIONS = ROOT / "migrations"
+FILES = sorted(p.name for p in MIGRATIONS.glob("[0-9]*.sql"))
+LOCK_MIGRATE = 7305513001
+NIL = uuid.UUID(int=0)
+HASH = "$argon2id$v=19$m=8192,t=2,p=1$" + "x" * 60
+FUNCTIONS = {
+    "user_by_email", "user_by_id", "user_set_password",
+    "patient_create", "patient_get", "patient_list", "patient_update", "patient_key",
+    "observation_create", "observation_list", "observation_get", "observation_latest",
+    "prediction_create", "prediction_get",
+}  # fmt: skip
+TABLES = (
+    "app_user", "patient", "care_relationship", "observation", "prediction",
+    "audit_event", "audit_event_default", "schema_migration",
+)  # fmt: skip
+
+
+# ---- databases ----------------------------------------------------------------
+
+
+class Database:
+    """A database of the instance's PostgreSQL, with the two roles on it."""
+
+    def __init__(self, instance, name: str):
+        self.instance, self.name = instance, name
+
+    def connect(self, dsn: str) -> psycopg.Connection:
+        return psycopg.connect(make_conninfo(dsn, dbname=self.name), autocommit=True)
+
+    def owner(self) -> psycopg.Connection:
+        return self.connect(self.instance.owner_dsn)
+
+    def server(self) -> psycopg.Connection:
+        return self.connect(self.instance.server_dsn)
+
+    def superuser(self) -> psycopg.Connection:
+        return self.connect(self.instance.superuser_dsn)
+
+    def migrate(self, *args, check: bool = True) -> subprocess.CompletedProcess:
+        return self.instance.ctl("migrate", *args, check=check, ELEUSIS_DB_NAME=self.name)
+
+    def migrating(self) -> subprocess.Popen:
+        return subprocess.Popen(
+            [self.instance.build / "eleusisctl", "migrate"],
+            env=os.environ | self.instance.env | {"ELEUSIS_DB_NAME": self.name},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@contextlib.contextmanager
+def new_database(instance):
+    name = f"eleusis_test_{secrets.token_hex(6)}"
+    with psycopg.connect(instance.superuser_dsn, autocommit=True) as db:
+        db.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(
+                sql.Identifier(name), sql.Identifier("eleusis_owner")
+            )
+        )
+        try:
+            yield Database(instance, name)
+        finally:
+            db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def empty(instance):
+    with new_database(instance) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def database(instance):
+    with new_database(instance) as made:
+        made.migrate()
+        yield made
+
+
+@pytest.fixture
+def owner(database):
+    with database.owner() as db:
+        yield db
+
+
+@pytest.fixture
+def server(database):
+    with database.server() as db:
+        yield db
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A copy of the migrations that a test may spoil."""
+    return shutil.copytree(MIGRATIONS, tmp_path / "migrations")
+
+
+# ---- rows -----------------------------------------------------------------------
+
+
+def uuid7(at: datetime | None = None) -> uuid.UUID:
+    at = at or datetime.now(UTC)
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    millis = since // timedelta(milliseconds=1)
+    return uuid.UUID(int=millis << 80 | 7 << 76 | 2 << 62 | secrets.randbits(62))
+
+
+def sealed(size: int = 60) -> bytes:
+    return secrets.token_bytes(size)
+
+
+def add_user(owner, role: str = "clinician", **columns) -> SimpleNamespace:
+    columns = {"id": uuid7(), "role": role, "name": "N", "password_hash": HASH} | columns
+    columns.setdefault("email", f"{secrets.token_hex(8)}@example.org")
+    insert(owner, "app_user", **columns)
+    return SimpleNamespace(**columns)
+
+
+def insert(db, table: str, **columns) -> None:
+    db.execute(
+        sql.SQL("INSERT INTO eleusis.{} ({}) VALUES ({})").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
+            sql.SQL(", ").join(sql.Placeholder() * len(columns)),
+        ),
+        list(columns.values()),
+    )
+
+
+def event(**columns) -> dict:
+    return {
+        "id": uuid7(),
+        "occurred_at": datetime.now(UTC),
+        "action": "test.event",
+        "outcome": "allowed",
+        "actor_kind": "system",
+    } | columns
+
+
+def call(db, function: str, user, *args, role: str | None = None) -> list[tuple]:
+    """Calls a function for an acting user, or without one when it is None."""
+    args = args if user is None else (user.id, role or user.role, *args)
+    query = sql.SQL("SELECT * FROM eleusis.{}({})").format(
+        sql.Identifier(function), sql.SQL(", ").join(sql.Placeholder() * len(args))
+    )
+    return db.execute(query, args).fetchall()
+
+
+def add_patient(server, user, mrn: bytes | None = None, id: uuid.UUID | None = None) -> uuid.UUID:
+    id = id or uuid7()
+    call(server, "patient_create", user, id, sealed(), sealed(), mrn, 1, sealed(77), 1)
+    return id
+
+
+def partition(owner, id: uuid.UUID) -> str:
+    return owner.execute(
+        "SELECT tableoid::regclass::text FROM eleusis.audit_event WHERE id = %s", [id]
+    ).fetchone()[0]
+
+
+@contextlib.contextmanager
+def sqlstate(code: str):
+    with pytest.raises(psycopg.Error) as caught:
+        yield
+    assert caught.value.sqlstate == code, caught.value
+
+
+# ---- rights ---------------------------------------------------------------------
+
+
+def test_the_servers_rights_are_exactly_these(instance):
+    with psycopg.connect(instance.owner_dsn) as db:
+        tables = db.execute("""
+            SELECT c.relname, p.priv
+              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace,
+                   unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE',
+                                'REFERENCES', 'TRIGGER']) AS p (priv)
+             WHERE n.nspname = 'eleusis' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+               AND has_table_privilege('eleusis_server', c.oid, p.priv)""").fetchall()
+        columns = db.execute("""
+            SELECT attrelid::regclass::text, attname FROM pg_attribute
+             WHERE attacl IS NOT NULL AND attnum > 0 AND NOT attisdropped
+               AND attrelid::regclass::text LIKE 'eleusis.%'""").fetchall()
+        functions = db.execute("""
+            SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+             WHERE n.nspname = 'eleusis'
+               AND has_function_privilege('eleusis_server', p.oid, 'EXECUTE')""").fetchall()
+        public = db.execute("""
+            SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace,
+                   aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+             WHERE n.nspname = 'eleusis' AND a.grantee = 0""").fetchall()
+    assert set(tables) == {("audit_event", "SELECT"), ("audit_event", "INSERT")}
+    assert set(columns) == {("eleusis.app_user", c) for c in ("id", "name", "role")}
+    assert {name for (name,) in functions} == FUNCTIONS
+    assert public == []
+
+
+def test_definer_functions_fix_their_search_path(owner):
+    found = owner.execute("""
+        SELECT p.proname, p.prosecdef, p.proconfig, r.rolname
+          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+          JOIN pg_roles r ON r.oid = p.proowner WHERE n.nspname = 'eleusis'""").fetchall()
+    for name, definer, config, role in found:
+        assert "search_path=pg_catalog, pg_temp" in config, name
+        assert definer == (name in FUNCTIONS), name
+        assert role == "eleusis_owner", name
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE eleusis.audit_event SET outcome = 'allowed'",
+        "DELETE FROM eleusis.audit_event",
+        "TRUNCATE eleusis.audit_event",
+        "INSERT INTO eleusis.audit_event_default SELECT * FROM eleusis.audit_event",
+        "SELECT count(*) FROM eleusis.audit_event_default",
+        "SELECT count(*) FROM eleusis.patient",
+        "SELECT count(*) FROM eleusis.care_relationship",
+        "SELECT count(*) FROM eleusis.care_in_force",
+        "SELECT count(*) FROM eleusis.observation",
+        "SELECT count(*) FROM eleusis.prediction",
+        "SELECT count(*) FROM eleusis.schema_migration",
+        "SELECT password_hash FROM eleusis.app_user",
+        "SELECT email FROM eleusis.app_user",
+        "UPDATE eleusis.app_user SET role = 'admin'",
+        "INSERT INTO eleusis.care_relationship SELECT * FROM eleusis.care_relationship",
+        "CREATE TABLE eleusis.t (i int)",
+        "CREATE TABLE public.t (i int)",
+        "CREATE TEMPORARY TABLE t (i int)",
+        "CREATE SCHEMA s",
+        "CREATE FUNCTION eleusis.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER TABLE eleusis.audit_event DISABLE TRIGGER audit_event_append_only",
+        "DROP TABLE eleusis.audit_event",
+        "DROP FUNCTION eleusis.patient_get(uuid, text, uuid)",
+        "SELECT eleusis.audit_partitions_ensure(1)",
+        "SELECT eleusis.audit_partition_create('2020-01-01')",
+        "SET ROLE eleusis_owner",
+        "SET session_replication_role = replica",
+    ],
+)
+def test_the_server_may_not(instance, statement):
+    with (
+        psycopg.connect(instance.server_dsn) as db,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        db.execute(statement)
+
+
+def test_the_server_gives_up_by_itself(instance):
+    with psycopg.connect(instance.server_dsn) as db:
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            assert db.execute(f"SELECT current_setting('{name}')").fetchone()[0] != "0", name
+
+
+def test_everything_is_commented(owner):
+    bare = owner.execute("""
+        SELECT c.relname, a.attname
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE n.nspname = 'eleusis' AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition
+           AND (col_description(c.oid, a.attnum) IS NULL
+                OR obj_description(c.oid, 'pg_class') IS NULL)
+        UNION ALL
+        SELECT p.proname, NULL FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+         WHERE n.nspname = 'eleusis' AND obj_description(p.oid, 'pg_proc') IS NULL""")
+    assert bare.fetchall() == []
+
+
+# ---- the log --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["owner", "superuser"])
+@pytest.mark.parametrize("table", ["audit_event", "month", "audit_event_default"])
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET outcome = 'denied'", "DELETE FROM {}", "TRUNCATE {}"]
+)
+def test_nobody_changes_the_log(database, owner, who, table, statement):
+    ids = [uuid7(), uuid7(datetime(1999, 1, 1, tzinfo=UTC))]
+    for id in ids:
+        insert(owner, "audit_event", **event(id=id))
+    name = partition(owner, ids[0]) if table == "month" else f"eleusis.{table}"
+    with getattr(database, who)() as db, pytest.raises(errors.InsufficientPrivilege) as caught:
+        db.execute(statement.format(name))
+    assert "is refused" in str(caught.value)
+    assert partition(owner, ids[0]) != "eleusis.audit_event_default"
+    assert partition(owner, ids[1]) == "eleusis.audit_event_default"
+
+
+def test_an_event_lies_in_its_month(owner):
+    start = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for months in (0, 1, 13, 24):
+        year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+        first = start.replace(year=year, month=month + 1)
+        before = first - timedelta(milliseconds=1)
+        for at in (first, before):
+            id = uuid7(at)
+            insert(owner, "audit_event", **event(id=id))
+            assert partition(owner, id) == f"eleusis.audit_event_{at:%Y_%m}"
+
+
+@pytest.mark.parametrize("year", [1970, 2015, 2400, 9999])
+def test_far_dates_go_to_the_default_partition(server, owner, year):
+    id = uuid7(datetime(year, 6, 1, tzinfo=UTC))
+    insert(server, "audit_event", **event(id=id))
+    assert partition(owner, id) == "eleusis.audit_event_default"
+
+
+def test_partitions_reach_24_months_ahead(owner):
+    names = {
+        name
+        for (name,) in owner.execute(
+            "SELECT inhrelid::regclass::text FROM pg_inherits"
+            " WHERE inhparent = 'eleusis.audit_event'::regclass"
+        )
+    }
+    now = datetime.now(UTC)
+    for months in range(-1, 25):
+        year, month = divmod(now.year * 12 + now.month - 1 + months, 12)
+        assert f"eleusis.audit_event_{year}_{month + 1:02d}" in names
+    assert owner.execute("SELECT eleusis.audit_partitions_ensure(24)").fetchone()[0] == 0
+
+
+def test_a_new_partition_takes_its_rows_from_the_default_one(empty):
+    empty.migrate()
+    now = datetime.now(UTC)
+    at = (now + timedelta(days=30.5 * 28)).replace(day=2)
+    other = at + timedelta(days=365 * 3)
+    moved, stays = uuid7(at), uuid7(other)
+    with empty.owner() as db:
+        for id in (moved, stays):
+            insert(db, "audit_event", **event(id=id, detail=Jsonb({"n": 1})))
+            assert partition(db, id) == "eleusis.audit_event_default"
+        assert db.execute("SELECT eleusis.audit_partitions_ensure(30)").fetchone()[0] == 6
+        assert partition(db, moved) == f"eleusis.audit_event_{at:%Y_%m}"
+        assert partition(db, stays) == "eleusis.audit_event_default"
+        rows = db.execute("SELECT detail FROM eleusis.audit_event").fetchall()
+        assert rows == [({"n": 1},)] * 2
+        for statement in ("DELETE FROM {}", "UPDATE {} SET action = 'x'", "TRUNCATE {}"):
+            for table in ("eleusis.audit_event_default", partition(db, moved)):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    db.execute(statement.format(table))
+
+
+def test_users_are_not_deleted(owner):
+    user = add_user(owner)
+    for statement in (f"DELETE FROM eleusis.app_user WHERE id = '{user.id}'",
+                      "TRUNCATE eleusis.app_user CASCADE"):  # fmt: skip
+        with pytest.raises(errors.InsufficientPrivilege):
+            owner.execute(statement)
+
+
+# ---- constraints ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": NIL},
+        {"outcome": "maybe"},
+        {"actor_kind": "robot"},
+        {"actor_kind": "user"},
+        {"object_id": uuid7()},
+        {"action": ""},
+        {"detail": Jsonb(["list"])},
+    ],
+)
+def test_bad_events_are_refused(server, wrong):
+    with pytest.raises(errors.CheckViolation):
+        insert(server, "audit_event", **event(**wrong))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"id": NIL},
+        {"email": "nobody"},
+        {"email": "a b@example.org"},
+        {"name": ""},
+        {"role": "root"},
+        {"password_hash": "in clear, and long enough to pass for a hash by its length"},
+    ],
+)
+def test_bad_users_are_refused(owner, wrong):
+    with pytest.raises(errors.CheckViolation):
+        add_user(owner, **wrong)
+
+
+def test_an_email_is_one_user_in_any_case(owner, server):
+    user = add_user(owner, email=f"{secrets.token_hex(8)}@example.org")
+    with pytest.raises(errors.UniqueViolation):
+        add_user(owner, email=user.email.upper())
+    found = call(server, "user_by_email", None, user.email.title())
+    assert found == [(user.id, user.email, "N", "clinician", HASH, False, False)]
+    assert call(server, "user_by_id", None, user.id) == found
+    assert call(server, "user_by_id", None, uuid7()) == []
+
+
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [
+        (0, NIL),
+        (1, sealed(44)),
+        (2, sealed(44)),
+        (3, sealed(15)),
+        (4, 0),
+        (5, sealed(76)),
+        (6, 0),
+    ],
+)
+def test_bad_patients_are_refused(owner, server, position, value):
+    args = [uuid7(), sealed(45), sealed(45), sealed(16), 1, sealed(77), 1]
+    user = add_user(owner)
+    call(server, "patient_create", user, *args)
+    args[0], args[3], args[position] = uuid7(), sealed(16), value
+    with pytest.raises(errors.CheckViolation):
+        call(server, "patient_create", user, *args)
+
+
+# ---- who sees whom --------------------------------------------------------------
+
+
+@pytest.fixture
+def case(owner, server):
+    """A clinician with a patient who has an observation and a prediction."""
+    user = add_user(owner)
+    made = SimpleNamespace(user=user, mrn=sealed(16), code=sealed(16))
+    made.patient = add_patient(server, user, made.mrn)
+    made.observation, made.prediction, made.audit = uuid7(), uuid7(), uuid7()
+    call(server, "observation_create", user, made.patient, made.observation, made.code, sealed())
+    call(
+        server, "prediction_create", user, made.prediction, made.patient, "m", "1.0.0",
+        "a" * 64, "sha256:" + "b" * 64, "e 1", sealed(), made.audit,
+    )  # fmt: skip
+    return made
+
+
+def seen(server, case, user, role: str | None = None) -> set[str]:
+    """Which of the reading functions show something of the case."""
+    reads = {
+        "patient_get": [case.patient],
+        "patient_list": [None, 10, None],
+        "patient_key": [case.patient],
+        "observation_list": [case.patient, None, 10],
+        "observation_get": [case.patient, case.observation],
+        "observation_latest": [case.patient, [case.code], 1],
+        "prediction_get": [case.prediction],
+    }
+    by_mrn = call(server, "patient_list", user, None, 10, case.mrn, role=role)
+    return {name for name, args in reads.items() if call(server, name, user, *args, role=role)} | (
+        {"by mrn"} if by_mrn else set()
+    )
+
+
+ALL = {
+    "patient_get", "patient_list", "patient_key", "observation_list", "observation_get",
+    "observation_latest", "prediction_get", "by mrn",
+}  # fmt: skip
+
+
+def writes_refused(server, case, user, role: str | None = None) -> None:
+    with sqlstate("EL404"):
+        call(server, "patient_update", user, case.patient, 1, sealed(), sealed(), None, role=role)
+    with sqlstate("EL404"):
+        call(server, "observation_create", user, case.patient, uuid7(), sealed(16), sealed(),
+             role=role)  # fmt: skip
+    with sqlstate("EL404"):
+        call(
+            server, "prediction_create", user, uuid7(), case.patient, "m", "1", "a" * 64,
+            "b" * 64, "e", sealed(), uuid7(), role=role,
+        )  # fmt: skip
+
+
+def test_the_creator_sees_her_patient(server, case):
+    assert seen(server, case, case.user) == ALL
+
+
+@pytest.mark.parametrize("role", ["clinician", "service", "admin", "auditor"])
+def test_others_do_not(owner, server, case, role):
+    other = add_user(owner, role)
+    assert seen(server, case, other) == set()
+    writes_refused(server, case, other)
+
+
+@pytest.mark.parametrize("role", ["admin", "auditor", "service", "", "root"])
+def test_a_role_that_is_not_hers_sees_nothing(server, case, role):
+    assert seen(server, case, case.user, role=role) == set()
+    writes_refused(server, case, case.user, role=role)
+
+
+@pytest.mark.parametrize(
+    ("role", "since", "until", "sees"),
+    [
+        ("clinician", -1, None, True),
+        ("service", -1, 1, True),
+        ("clinician", -2, -1, False),
+        ("clinician", 1, None, False),
+        ("admin", -1, None, False),
+        ("auditor", -1, None, False),
+    ],
+)
+def test_a_given_relationship(owner, server, case, role, since, until, sees):
+    other, now = add_user(owner, role), datetime.now(UTC)
+    insert(
+        owner, "care_relationship", patient_id=case.patient, user_id=other.id, reason="referral",
+        since=now + timedelta(hours=since),
+        until=None if until is None else now + timedelta(hours=until),
+    )  # fmt: skip
+    assert seen(server, case, other) == (ALL if sees else set())
+    if not sees:
+        writes_refused(server, case, other)
+
+
+def test_a_disabled_user_sees_nothing_at_once(owner, server, case):
+    owner.execute("UPDATE eleusis.app_user SET disabled = true WHERE id = %s", [case.user.id])
+    assert seen(server, case, case.user) == set()
+    writes_refused(server, case, case.user)
+    assert call(server, "user_set_password", None, case.user.id, HASH, True) == [(False,)]
+    with sqlstate("EL403"):
+        add_patient(server, case.user)
+
+
+def test_an_erased_patient_is_gone(owner, server, case):
+    owner.execute(
+        "UPDATE eleusis.patient SET erased_at = now(), wrapped_key = NULL, mrn_index = NULL"
+        " WHERE id = %s",
+        [case.patient],
+    )
+    assert seen(server, case, case.user) == set()
+    writes_refused(server, case, case.user)
+
+
+def test_erasing_destroys_the_key(owner, case):
+    with pytest.raises(errors.CheckViolation):
+        owner.execute(
+            "UPDATE eleusis.patient SET erased_at = now(), mrn_index = NULL WHERE id = %s",
+            [case.patient],
+        )
+
+
+@pytest.mark.parametrize("role", ["admin", "auditor"])
+def test_who_may_not_create(owner, server, role):
+    with sqlstate("EL403"):
+        add_patient(server, add_user(owner, role))
+
+
+# ---- what the functions do --------------------------------------------------------
+
+
+def test_a_patient_comes_back_as_written(owner, server):
+    user, id, mrn = add_user(owner, "service"), uuid7(), sealed(16)
+    identity, clinical, wrapped = sealed(300), sealed(3000), sealed(77)
+    ((created,),) = call(
+        server, "patient_create", user, id, identity, clinical, mrn, 3, wrapped, 2
+    )
+    ((*columns, at, updated),) = call(server, "patient_get", user, id)
+    assert columns == [id, 1, identity, clinical, 3, wrapped, 2]
+    assert at == updated == created
+    assert call(server, "patient_key", user, id) == [(3, wrapped, 2)]
+
+
+def test_an_update_needs_the_version(owner, server, case):
+    new = sealed(), sealed()
+    ((version, updated),) = call(
+        server, "patient_update", case.user, case.patient, 1, *new, None
+    )
+    assert version == 2
+    for expected in (1, 3, None):
+        with sqlstate("EL412"):
+            call(server, "patient_update", case.user, case.patient, expected, *new, None)
+    row = call(server, "patient_get", case.user, case.patient)[0]
+    assert (row[1], row[2], row[3], row[8]) == (2, *new, updated)
+    assert call(server, "patient_list", case.user, None, 10, case.mrn) == []
+
+
+def test_of_two_updates_at_once_one_wins(database, case):
+    args = case.patient, 1, sealed(), sealed(), None
+    with database.server() as one, database.server() as two, database.owner() as watch:
+        with one.transaction():
+            call(one, "patient_update", case.user, *args)
+            pid = two.info.backend_pid
+            two.execute("SET lock_timeout = 0")
+            two.pgconn.send_query_params(
+                b"SELECT * FROM eleusis.patient_update($1,$2,$3,1,$4,$4,NULL)",
+                [str(case.user.id).encode(), b"clinician", str(case.patient).encode(),
+                 b"\\x" + sealed().hex().encode()],
+            )  # fmt: skip
+            two.pgconn.flush()
+            wait_until(
+                lambda: watch.execute(
+                    "SELECT 1 FROM pg_locks WHERE pid = %s AND NOT granted", [pid]
+                ).fetchone(),
+                10,
+                "the second update's wait",
+            )
+        result = two.pgconn.get_result()
+        assert result.error_field(psycopg.pq.DiagnosticField.SQLSTATE) == b"EL412"
+        while two.pgconn.get_result():
+            pass
+
+
+def test_a_record_number_is_taken_once(owner, server, case):
+    other = add_user(owner)
+    with pytest.raises(errors.UniqueViolation):
+        add_patient(server, other, case.mrn)
+    mine = add_patient(server, other)
+    with pytest.raises(errors.UniqueViolation):
+        call(server, "patient_update", other, mine, 1, sealed(), sealed(), case.mrn)
+
+
+def test_patients_are_listed_in_pages(owner, server):
+    user = add_user(owner)
+    ids = [add_patient(server, user, sealed(16)) for _ in range(7)]
+    add_patient(server, add_user(owner))
+    ids.sort(reverse=True)
+    got, after = [], None
+    while page := call(server, "patient_list", user, after, 3, None):
+        assert len(page) <= 3
+        got += [row[0] for row in page]
+        after = got[-1]
+    assert got == ids
+
+
+def test_observations_are_listed_in_pages_and_by_code(server, case):
+    start, codes = datetime.now(UTC), [sealed(16), sealed(16)]
+    rows = [(uuid7(start + timedelta(seconds=i)), codes[i % 2], sealed()) for i in range(9)]
+    for row in rows:
+        call(server, "observation_create", case.user, case.patient, *row)
+    rows.reverse()
+    listed = call(server, "observation_list", case.user, case.patient, None, 5)
+    assert [(r[0], r[1]) for r in listed] == [(r[0], r[2]) for r in rows[:5]]
+    after = call(server, "observation_list", case.user, case.patient, listed[-1][0], 50)
+    assert [r[0] for r in after] == [r[0] for r in rows[5:]] + [case.observation]
+    for count in (1, 2):
+        latest = call(
+            server, "observation_latest", case.user, case.patient, [*codes, sealed(16)], count
+        )
+        want = {r for code in codes for r in [x for x in rows if x[1] == code][:count]}
+        assert {r[:3] for r in latest} == want
+    got = call(server, "observation_get", case.user, case.patient, rows[0][0])
+    assert [r[:2] for r in got] == [(rows[0][0], rows[0][2])]
+
+
+def test_an_observation_belongs_to_its_patient(server, case):
+    other = add_patient(server, case.user)
+    assert call(server, "observation_get", case.user, other, case.observation) == []
+
+
+def test_a_prediction_comes_with_its_key(server, case):
+    ((*columns, payload, audit, _, version, wrapped, kek),) = call(
+        server, "prediction_get", case.user, case.prediction
+    )
+    assert columns == [
+        case.prediction, case.patient, "m", "1.0.0", "a" * 64, "sha256:" + "b" * 64, "e 1",
+    ]  # fmt: skip
+    assert len(payload) == 60
+    assert audit == case.audit
+    assert [(version, wrapped, kek)] == call(server, "patient_key", case.user, case.patient)
+
+
+def test_effect_and_audit_row_stand_or_fall_together(owner, server, case):
+    statement = """
+        WITH a AS (INSERT INTO eleusis.audit_event
+            (id, occurred_at, action, outcome, actor_kind, client_ip, detail)
+            VALUES (%s, now(), 'patient.update', 'allowed', 'system', %s::text::inet,
+                    %s::text::jsonb))
+        SELECT version FROM eleusis.patient_update(%s, %s, %s, %s, %s, %s, NULL)"""
+    ids = [uuid7(), uuid7()]
+    for id, expected in zip(ids, (1, 7), strict=True):
+        with contextlib.suppress(psycopg.Error):
+            server.execute(
+                statement,
+                [id, "127.0.0.1", '{"version": 2}', case.user.id, "clinician", case.patient,
+                 expected, sealed(), sealed()],
+            )  # fmt: skip
+    found = owner.execute("SELECT id FROM eleusis.audit_event WHERE id = ANY(%s)", [ids])
+    assert found.fetchall() == [(ids[0],)]
+
+
+# ---- the runner -----------------------------------------------------------------
+
+
+def test_migrations_are_applied_once(empty):
+    before = empty.migrate("--status").stdout
+    assert before.count("pending") == len(FILES) + 1
+    with empty.superuser() as db:
+        assert db.execute("SELECT to_regnamespace('eleusis')").fetchone() == (None,)
+    first = empty.migrate().stdout
+    assert re.findall(r"^(\S+) +applied in \d+ ms$", first, re.M) == FILES
+    assert "audit partitions" in first
+    again = empty.migrate().stdout
+    assert again == f"the schema is up to date ({len(FILES)} migrations)\n"
+    assert f"{len(FILES)} applied, 0 pending" in empty.migrate("--status").stdout
+    with empty.owner() as db:
+        rows = db.execute(
+            "SELECT name, length(sha256), applied_by FROM eleusis.schema_migration ORDER BY version"
+        ).fetchall()
+    assert rows == [(name, 64, "eleusis_owner") for name in FILES]
+
+
+def test_a_changed_file_is_refused(database, files):
+    with (files / FILES[1]).open("a") as f:
+        f.write("-- one more word\n")
+    for args in ((), ("--status",)):
+        done = database.migrate("--dir", str(files), *args, check=False)
+        assert done.returncode == 1
+        assert f"{FILES[1]} was changed after it was applied" in done.stderr
+
+
+def test_a_renamed_file_is_refused(database, files):
+    (files / FILES[0]).rename(files / "0001_other.sql")
+    done = database.migrate("--dir", str(files), check=False)
+    assert done.returncode == 1
+    assert f"0001_other.sql was applied under the name {FILES[0]}" in done.stderr
+
+
+def test_an_older_checkout_is_refused(database, files):
+    (files / FILES[-1]).unlink()
+    done = database.migrate("--dir", str(files), check=False)
+    assert done.returncode == 1
+    assert f"{FILES[-1]} was applied, but is not here" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (f"{len(FILES) + 2:04d}_late.sql", f"{len(FILES) + 1:04d} is missing"),
+        ("0002_twin.sql", "have the same number"),
+        ("0000_zero.sql", "not of the form NNNN_name.sql"),
+        ("12_short.sql", "not of the form NNNN_name.sql"),
+        ("0099_Upper.sql", "not of the form NNNN_name.sql"),
+        ("notes.sql", "not of the form NNNN_name.sql"),
+    ],
+)
+def test_misnumbered_files_are_refused(database, files, name, message):
+    (files / name).write_text("SELECT 1;\n")
+    done = database.migrate("--dir", str(files), check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("CREATE TABLE eleusis.t (i int);\n-- é\nSELECT nothing_such;\n", ":3: column"),
+        ("CREATE TABLE eleusis.t (i int);\nSELECT 1 / 0;\n", ": statement 2: division by zero"),
+        ("CREATE TABLE eleusis.t (i int);\nSELEC;\n", ":2: syntax error"),
+    ],
+)
+def test_a_failing_migration_leaves_nothing(database, files, text, where):
+    name = f"{len(FILES) + 1:04d}_bad.sql"
+    (files / name).write_text(text)
+    done = database.migrate("--dir", str(files), check=False)
+    assert done.returncode == 1
+    assert name + where in done.stderr
+    assert "rolled back" in done.stderr
+    with database.owner() as db:
+        assert db.execute("SELECT to_regclass('eleusis.t')").fetchone() == (None,)
+        count = db.execute("SELECT count(*) FROM eleusis.schema_migration").fetchone()[0]
+    assert count == len(FILES)
+
+
+def test_a_migration_may_not_end_its_transaction(empty, files):
+    (files / f"{len(FILES) + 1:04d}_commit.sql").write_text("SELECT 1; COMMIT; SELECT 2;\n")
+    done = empty.migrate("--dir", str(files), check=False)
+    assert done.returncode == 1
+    assert "ends the transaction it is run in" in done.stderr
+
+
+def test_a_run_waits_for_another(empty):
+    with empty.owner() as db:
+        db.execute("SELECT pg_advisory_lock(%s)", [LOCK_MIGRATE])
+        waiting = empty.migrating()
+        assert "waiting" in waiting.stderr.readline()
+        time.sleep(0.3)
+        assert waiting.poll() is None
+        assert db.execute("SELECT to_regnamespace('eleusis')").fetchone() == (None,)
+    out, err = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, err
+    assert out.count("applied in") == len(FILES)
+
+
+def test_runs_at_once_apply_each_file_once(empty):
+    runs = [empty.migrating() for _ in range(4)]
+    done = [run.communicate(timeout=60) for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, done
+    assert sorted(re.findall(r"^(\S+) +applied in", "".join(o for o, _ in done), re.M)) == FILES
+    assert sum("audit partitions" in out for out, _ in done) == 1
+
+
+def test_bootstrap_can_be_run_again(instance):
+    """With the same passwords: both roles still log in, and nothing is lost."""
+    secret = instance.secret
+    superuser = psycopg.conninfo.conninfo_to_dict(instance.superuser_dsn)
+    env = os.environ | {
+        "PGPASSWORD": superuser.get("password", ""),
+        "ELEUSIS_DB_NAME": superuser["dbname"],
+        "ELEUSIS_OWNER_PASSWORD": secret("ELEUSIS_DB_OWNER_PASSWORD_FILE"),
+        "ELEUSIS_SERVER_PASSWORD": secret("ELEUSIS_DB_PASSWORD_FILE"),
+    }
+    done = subprocess.run(
+        ["psql", "-X", "-q", "-h", superuser["host"], "-p", superuser["port"], "-U", "postgres",
+         "-d", "postgres", "-f", MIGRATIONS / "bootstrap.sql"],
+        env=env, text=True, capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    for dsn in (instance.owner_dsn, instance.server_dsn):
+        with psycopg.connect(dsn) as db:
+            assert db.execute("SELECT count(*) >= 0 FROM eleusis.audit_event").fetchone()[0]

@@ -1,0 +1,163 @@
+"""/openapi.json: valid, complete, and true of what the server answers."""
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from lib import data
+from lib.openapi import Contract
+from lib.tables import observation_types, roles
+
+
+@pytest.fixture(scope="module")
+def contract(anonymous):
+    reply = anonymous.get("/openapi.json")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].split(";")[0] == "application/json"
+    return Contract(reply.json())
+
+
+def test_the_document_is_valid(contract):
+    assert contract.document["openapi"].startswith("3.1.")
+    errors = [e.message for e in OpenAPIV31SpecValidator(contract.document).iter_errors()]
+    assert not errors, errors[:5]
+
+
+def test_operations_have_names_and_words(contract):
+    operations = [operation for _, _, operation in contract.operations()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) >= 19
+    assert all(operation["summary"] for operation in operations)
+
+
+def test_every_parameter_of_a_path_is_declared(contract):
+    for _, template, operation in contract.operations():
+        item = contract.document["paths"][template]
+        parameters = map(contract.resolve, item.get("parameters", []) + operation.get("parameters", []))
+        declared = {p["name"] for p in parameters if p["in"] == "path"}
+        assert declared == {p[1:-1] for p in template.split("/") if p.startswith("{")}
+
+
+def test_operations_need_a_session_unless_public(contract):
+    public = {"/v1/auth/login", "/health/live", "/health/ready", "/metrics", "/openapi.json"}
+    everywhere = contract.document.get("security", [])
+    for _, template, operation in contract.operations():
+        needs = [s for s in operation.get("security", everywhere) if s]
+        assert bool(needs) == (template not in public), template
+
+
+def test_refusals_are_declared(contract):
+    for method, template, operation in contract.operations():
+        if not template.startswith("/v1/"):
+            continue
+        for status in (400, 401, 403, 404, 429, 503):
+            if template == "/v1/auth/login" and status in (403, 404):
+                continue
+            response = contract.response(operation, status)
+            assert "application/problem+json" in response["content"], (method, template, status)
+
+
+def test_codes_are_named_with_their_units_and_ranges(contract):
+    text = str(contract.document)
+    for kind in observation_types().values():
+        assert kind.code in text
+        assert kind.unit in text
+
+
+def test_scopes_are_named(contract):
+    text = str(contract.document)
+    assert not [scope for scopes in roles().values() for scope in scopes if scope not in text]
+
+
+@pytest.fixture(scope="module")
+def replies(anonymous, clinician, auditor, log_in, patient, new_user):
+    """One success of every operation, and some refusals, by method and path."""
+    made = []
+
+    def keep(reply):
+        made.append(reply)
+        return reply
+
+    one = keep(clinician.post("/v1/patients", data.patient())).json()["id"]
+    path = f"/v1/patients/{one}"
+    keep(clinician.get(path))
+    keep(clinician.patch(path, {"notes": None}))
+    keep(clinician.get("/v1/patients", limit=1))
+    body = {"code": "creatinine", "value": 1.1, "note": None}
+    observation = keep(clinician.post(f"{path}/observations", body)).json()["id"]
+    keep(clinician.get(f"{path}/observations"))
+    keep(clinician.get(f"{path}/observations/{observation}"))
+    keep(clinician.get("/v1/models"))
+    inputs = data.FLCHAIN | {"creatinine": None}
+    sent = {"patient_id": one, "model": "flchain-mortality-5y", "inputs": inputs}
+    prediction = keep(clinician.post("/v1/predictions", sent)).json()
+    keep(clinician.get(f"/v1/predictions/{prediction['id']}"))
+    keep(auditor.get("/v1/audit/events", limit=20))
+    keep(auditor.get(f"/v1/audit/events/{prediction['audit_event_id']}"))
+    for mode in ("bearer", "cookie"):
+        who = new_user("service")
+        login = {"email": who.email, "password": who.password, "mode": mode}
+        keep(who.post("/v1/auth/login", login))
+    leaver = log_in("service")
+    keep(leaver.get("/v1/me"))
+    change = {"current_password": leaver.password, "new_password": data.password()}
+    keep(leaver.post("/v1/auth/password", change))
+    keep(leaver.post("/v1/auth/logout"))
+    for public in ("/health/live", "/health/ready", "/metrics", "/openapi.json"):
+        keep(anonymous.get(public))
+    for refused in (
+        anonymous.get("/v1/me"),
+        auditor.get("/v1/patients"),
+        clinician.post("/v1/patients", {}),
+        clinician.raw("POST", "/v1/patients", b"{"),
+        clinician.raw("POST", "/v1/patients", b"{}", content_type="text/plain"),
+        clinician.get(f"/v1/patients/{data.uuid7()}"),
+        clinician.patch(path, {}, **{"if-match": '"99"'}),
+        clinician.post("/v1/predictions", {**sent, "inputs": {}}),
+        clinician.get("/v1/patients", limit="x"),
+    ):
+        keep(refused)
+    return made
+
+
+def test_every_operation_succeeds_as_declared(contract, replies):
+    done = {
+        contract.operation(r.request.method, r.request.url.path)["operationId"]
+        for r in replies
+        if r.status_code < 300
+    }
+    assert done == {operation["operationId"] for _, _, operation in contract.operations()}
+
+
+def test_every_reply_fits_its_schema(contract, replies):
+    for reply in replies:
+        contract.check(reply)
+
+
+def test_the_schemas_can_be_broken(contract, replies):
+    """A schema that accepts anything would make the test above worthless."""
+    import jsonschema
+
+    for reply in replies:
+        path = reply.request.url.path
+        operation = contract.operation(reply.request.method, path)
+        content = contract.response(operation, reply.status_code).get("content", {})
+        if reply.status_code >= 300 or not path.startswith("/v1/") or not content:
+            continue
+        schema = content["application/json"]["schema"]
+        with pytest.raises(jsonschema.ValidationError):
+            contract.validate(schema, {})
+
+
+def test_bodies_that_are_sent_fit_their_schema(contract, replies):
+    for reply in replies:
+        operation = contract.operation(reply.request.method, reply.request.url.path)
+        if not 200 <= reply.status_code < 300 or not reply.request.content:
+            continue
+        content = contract.resolve(operation["requestBody"])["content"]
+        contract.validate(content["application/json"]["schema"], reply_body(reply))
+
+
+def reply_body(reply):
+    import json
+
+    return json.loads(reply.request.content)
