@@ -4,7 +4,9 @@
 #   make kore    the patched Kore only
 #   make module  build/eleusis.so, loaded by Kore
 #   make ctl     build/eleusisctl
-#   make unit    compiles and runs the unit tests of the pure cores
+#   make units   the unit tests of the pure cores; make unit runs them too
+#   make tools   what tests and load tests run: forest_score, probe.so, ...
+#   make fuzz    libFuzzer targets (clang), into build-asan/fuzz/
 #   make clean   removes both build directories
 #
 # Objects are shared: the module links them all, eleusisctl and the unit tests
@@ -47,7 +49,7 @@ CTL_OBJ := $(CTL_SRC:%.c=$(B)/obj/%.o)
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/unit/%)
 ARCHIVE := $(B)/libeleusis.a
 
-.PHONY: all kore module ctl unit clean FORCE
+.PHONY: all kore module ctl unit units tools fuzz clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -104,13 +106,51 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(ARCHIVE)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $< $(ARCHIVE) $(LIBS) -lcmocka -o $@
 
-unit: $(UNIT_BIN)
+units: $(UNIT_BIN)
+
+unit: units
 	@failed=0; for t in $(UNIT_BIN); do \
 		echo "== $$t"; $$t || failed=1; \
 	done; exit $$failed
+
+# ---- programs and modules that tests and load tests run --------------------
+TOOL_SRC := $(wildcard tests/tools/*.c) $(wildcard loadtest/forest_bench.c)
+MOD_SRC := $(wildcard tests/probe/probe.c) $(wildcard loadtest/floor.c)
+TOOL_BIN := $(patsubst %.c,$(B)/%,$(notdir $(TOOL_SRC)))
+MOD_SO := $(patsubst %.c,$(B)/%.so,$(notdir $(MOD_SRC)))
+
+tools: $(TOOL_BIN) $(MOD_SO)
+
+define tool_rule
+$(B)/$(basename $(notdir $(1))): $(B)/obj/$(1:.c=.o) $(ARCHIVE)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) $$(LDFLAGS) $$< $$(ARCHIVE) $$(LIBS) -o $$@
+endef
+define mod_rule
+$(B)/$(basename $(notdir $(1))).so: $(B)/obj/$(1:.c=.o) $(ARCHIVE)
+	$$(call say,LD,$$@)
+	$$(Q)$$(CC) -shared $$(LDFLAGS) $$< $$(ARCHIVE) $$(LIBS) -o $$@
+endef
+$(foreach src,$(TOOL_SRC),$(eval $(call tool_rule,$(src))))
+$(foreach src,$(MOD_SRC),$(eval $(call mod_rule,$(src))))
+
+# ---- fuzzing: build-asan/fuzz/fuzz_json -max_total_time=60 -----------------
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_DEP := $(wildcard src/base/*.c) $(wildcard src/predict/forest*.c) \
+	$(wildcard src/predict/model_schema.c)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-asan/fuzz/%)
+
+fuzz: $(FUZZ_BIN)
+
+build-asan/fuzz/%: tests/fuzz/%.c $(FUZZ_DEP)
+	@mkdir -p $(@D)
+	$(call say,FZ,$@)
+	$(Q)clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc \
+	    -D_GNU_SOURCE= $< $(FUZZ_DEP) -lyajl -lsodium -lm -o $@
 
 clean:
 	rm -rf build build-asan
 
 -include $(MAIN_OBJ:.o=.d) $(CTL_OBJ:.o=.d) \
-	$(UNIT_SRC:%.c=$(B)/obj/%.d)
+	$(UNIT_SRC:%.c=$(B)/obj/%.d) $(TOOL_SRC:%.c=$(B)/obj/%.d) \
+	$(MOD_SRC:%.c=$(B)/obj/%.d)

@@ -107,8 +107,9 @@ cmd_test() {
 	packages_as_root steps_build run services build test
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
-	step "Unit tests" unit "the failing assertion is named above" \
-	    make_here unit
+	step "Unit tests and tools" units \
+	    "the compiler's message above names the line to mend" \
+	    make_here units tools
 	steps_instance
 	instance_load
 	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
@@ -163,6 +164,30 @@ cmd_lint() {
 }
 
 # ---- bench -----------------------------------------------------------------
+# The least that a request cannot do without, as a server beside the other.
+floor_start() {
+	local port
+	instance_load
+	port=$(port_pick)
+	FLOOR_USER=$(PGPASSWORD=$(cat "$KEYS/pg_superuser.pw") psql -X -A -t -w \
+	    -h 127.0.0.1 -p "$ELEUSIS_DB_PORT" -U postgres -d eleusis \
+	    -c 'SELECT id FROM eleusis.app_user ORDER BY id LIMIT 1')
+	export FLOOR_USER FLOOR_BIND="127.0.0.1 $port"
+	export FLOOR_PIDFILE=$RUN/floor.pid
+	export FLOOR_MODULE=$TOP/$BUILD/floor.so
+	# shellcheck disable=SC2086
+	setsid "$TOP/$BUILD/kore/kore" -f $KORE_FLAGS \
+	    -c "$TOP/loadtest/floor.conf" >"$VAR/log/floor.log" 2>&1 </dev/null &
+	printf 'https://localhost:%d/bench/floor' "$port" >"$RUN/floor.url"
+	curl --silent --show-error --fail --output /dev/null --noproxy '*' \
+	    --retry 50 --retry-delay 1 --retry-all-errors --max-time 5 \
+	    --retry-max-time 30 --cacert "$CERT/ca.pem" "$(cat "$RUN/floor.url")"
+}
+
+floor_stop() {
+	stop_pid "$(cat "$RUN/floor.pid" 2>/dev/null || echo 0)" TERM 20
+}
+
 # Against a server of its own: real password hashes, no limits in the way.
 cmd_bench() {
 	local rc=0 arg
@@ -172,13 +197,21 @@ cmd_bench() {
 	done
 	need_root
 	private_instance bench
-	steps 10
+	steps 12
 	steps_build run services build test bench
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
+	step "Tools" tools "the compiler's message above names the line to mend" \
+	    make_here tools
 	steps_instance
+	step "Floor server, to compare with" floor "see $VAR/log/floor.log" \
+	    floor_start
 	instance_load
 	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
-	"$TOP/var/venv/bin/python" "$TOP/loadtest/bench" "$@" || rc=$?
+	ELEUSIS_PROBE_URL=$(cat "$RUN/floor.url")
+	export ELEUSIS_PROBE_URL
+	"$TOP/var/venv/bin/python" "$TOP/loadtest/bench" --no-forest "$@" || rc=$?
+	say ""
+	"$TOP/var/venv/bin/python" "$TOP/loadtest/forest_bench.py" "$BUILD" || rc=$?
 	return "$rc"
 }

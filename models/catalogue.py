@@ -197,6 +197,7 @@ def load_flchain_5y() -> Dataset:
         "dead_on_day_of_sampling": int((event & (days == 0)).sum()),
     }
     keep = ~unknown
+    inputs = inputs.round(4)  # the source has 0.18799999999999 and its like
     return Dataset(inputs[keep].reset_index(drop=True), event[keep].astype(int), notes)
 
 

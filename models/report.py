@@ -274,7 +274,8 @@ def card(spec: Spec, m: dict) -> str:
 - Hyperparameters and number of trees: 5-fold cross-validation with early stopping inside the
   training part. Seed {m["training"]["seed"]}, one thread: a second run gives the same file.
 - The output is a probability as the trees give it; no recalibration was applied.
-- Share of total gain: {top}.
+- Share of total gain, greatest first:
+  {top}.
 
 ## Intended use
 
@@ -339,6 +340,6 @@ Sensitivity {c["sensitivity"]:.3f}, specificity {c["specificity"]:.3f}, positive
 ## Ethical considerations
 
 A probability of death or of cancer can harm the person it is about if it is wrong, misread, or
-read by the wrong people. Show it only with its interval of validity, keep a person responsible for
-every decision, and log who saw it.
+read by the wrong people. Show it together with the limits told above, keep a person responsible
+for every decision, and log who saw it.
 """

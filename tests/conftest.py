@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from lib import data, load
 from lib.client import Api
 from lib.instance import Instance

@@ -17,12 +17,11 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from psycopg import errors, sql
-from psycopg.conninfo import make_conninfo
-from psycopg.types.json import Jsonb
-
 from lib.process import wait_until
+from lib.scratch import new_database
 from lib.tables import ROOT
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
 
 MIGRATIONS = ROOT / "migrations"
 FILES = sorted(p.name for p in MIGRATIONS.glob("[0-9]*.sql"))
@@ -42,53 +41,6 @@ TABLES = (
 
 
 # ---- databases ----------------------------------------------------------------
-
-
-class Database:
-    """A database of the instance's PostgreSQL, with the two roles on it."""
-
-    def __init__(self, instance, name: str):
-        self.instance, self.name = instance, name
-
-    def connect(self, dsn: str) -> psycopg.Connection:
-        return psycopg.connect(make_conninfo(dsn, dbname=self.name), autocommit=True)
-
-    def owner(self) -> psycopg.Connection:
-        return self.connect(self.instance.owner_dsn)
-
-    def server(self) -> psycopg.Connection:
-        return self.connect(self.instance.server_dsn)
-
-    def superuser(self) -> psycopg.Connection:
-        return self.connect(self.instance.superuser_dsn)
-
-    def migrate(self, *args, check: bool = True) -> subprocess.CompletedProcess:
-        return self.instance.ctl("migrate", *args, check=check, ELEUSIS_DB_NAME=self.name)
-
-    def migrating(self) -> subprocess.Popen:
-        return subprocess.Popen(
-            [self.instance.build / "eleusisctl", "migrate"],
-            env=os.environ | self.instance.env | {"ELEUSIS_DB_NAME": self.name},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-@contextlib.contextmanager
-def new_database(instance):
-    name = f"eleusis_test_{secrets.token_hex(6)}"
-    with psycopg.connect(instance.superuser_dsn, autocommit=True) as db:
-        db.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0").format(
-                sql.Identifier(name), sql.Identifier("eleusis_owner")
-            )
-        )
-        try:
-            yield Database(instance, name)
-        finally:
-            db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture
@@ -166,7 +118,8 @@ def event(**columns) -> dict:
 
 def call(db, function: str, user, *args, role: str | None = None) -> list[tuple]:
     """Calls a function for an acting user, or without one when it is None."""
-    args = args if user is None else (user.id, role or user.role, *args)
+    if user is not None:
+        args = (user.id, user.role if role is None else role, *args)
     query = sql.SQL("SELECT * FROM eleusis.{}({})").format(
         sql.Identifier(function), sql.SQL(", ").join(sql.Placeholder() * len(args))
     )
@@ -576,9 +529,7 @@ def test_who_may_not_create(owner, server, role):
 def test_a_patient_comes_back_as_written(owner, server):
     user, id, mrn = add_user(owner, "service"), uuid7(), sealed(16)
     identity, clinical, wrapped = sealed(300), sealed(3000), sealed(77)
-    ((created,),) = call(
-        server, "patient_create", user, id, identity, clinical, mrn, 3, wrapped, 2
-    )
+    ((created,),) = call(server, "patient_create", user, id, identity, clinical, mrn, 3, wrapped, 2)
     ((*columns, at, updated),) = call(server, "patient_get", user, id)
     assert columns == [id, 1, identity, clinical, 3, wrapped, 2]
     assert at == updated == created
@@ -587,9 +538,7 @@ def test_a_patient_comes_back_as_written(owner, server):
 
 def test_an_update_needs_the_version(owner, server, case):
     new = sealed(), sealed()
-    ((version, updated),) = call(
-        server, "patient_update", case.user, case.patient, 1, *new, None
-    )
+    ((version, updated),) = call(server, "patient_update", case.user, case.patient, 1, *new, None)
     assert version == 2
     for expected in (1, 3, None):
         with sqlstate("EL412"):
@@ -796,7 +745,7 @@ def test_a_migration_may_not_end_its_transaction(empty, files):
 def test_a_run_waits_for_another(empty):
     with empty.owner() as db:
         db.execute("SELECT pg_advisory_lock(%s)", [LOCK_MIGRATE])
-        waiting = empty.migrating()
+        waiting = empty.start_ctl("migrate")
         assert "waiting" in waiting.stderr.readline()
         time.sleep(0.3)
         assert waiting.poll() is None
@@ -807,7 +756,7 @@ def test_a_run_waits_for_another(empty):
 
 
 def test_runs_at_once_apply_each_file_once(empty):
-    runs = [empty.migrating() for _ in range(4)]
+    runs = [empty.start_ctl("migrate") for _ in range(4)]
     done = [run.communicate(timeout=60) for run in runs]
     assert [run.returncode for run in runs] == [0] * 4, done
     assert sorted(re.findall(r"^(\S+) +applied in", "".join(o for o, _ in done), re.M)) == FILES

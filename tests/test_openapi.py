@@ -1,11 +1,13 @@
 """/openapi.json: valid, complete, and true of what the server answers."""
 
-import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
+import json
 
+import jsonschema
+import pytest
 from lib import data
 from lib.openapi import Contract
 from lib.tables import observation_types, roles
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,9 @@ def test_operations_have_names_and_words(contract):
 def test_every_parameter_of_a_path_is_declared(contract):
     for _, template, operation in contract.operations():
         item = contract.document["paths"][template]
-        parameters = map(contract.resolve, item.get("parameters", []) + operation.get("parameters", []))
+        parameters = map(
+            contract.resolve, item.get("parameters", []) + operation.get("parameters", [])
+        )
         declared = {p["name"] for p in parameters if p["in"] == "path"}
         assert declared == {p[1:-1] for p in template.split("/") if p.startswith("{")}
 
@@ -135,8 +139,6 @@ def test_every_reply_fits_its_schema(contract, replies):
 
 def test_the_schemas_can_be_broken(contract, replies):
     """A schema that accepts anything would make the test above worthless."""
-    import jsonschema
-
     for reply in replies:
         path = reply.request.url.path
         operation = contract.operation(reply.request.method, path)
@@ -158,6 +160,4 @@ def test_bodies_that_are_sent_fit_their_schema(contract, replies):
 
 
 def reply_body(reply):
-    import json
-
     return json.loads(reply.request.content)

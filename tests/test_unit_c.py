@@ -7,7 +7,6 @@ import os
 import subprocess
 
 import pytest
-
 from lib.tables import ROOT
 
 BUILD = ROOT / os.environ.get("ELEUSIS_BUILD", "build")
@@ -15,7 +14,9 @@ SOURCES = sorted((ROOT / "tests" / "unit").rglob("test_*.c"))
 
 
 @pytest.mark.parametrize(
-    "source", SOURCES, ids=[str(s.relative_to(ROOT / "tests/unit").with_suffix("")) for s in SOURCES]
+    "source",
+    SOURCES,
+    ids=[str(s.relative_to(ROOT / "tests/unit").with_suffix("")) for s in SOURCES],
 )
 def test_unit(source):
     program = BUILD / "unit" / source.relative_to(ROOT / "tests/unit").with_suffix("")

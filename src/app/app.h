@@ -12,9 +12,9 @@ const struct endpoint *endpoints(unsigned *n);
 
 /* pipeline.c: runs on the request's coroutine. resource: which route of
  * kore.conf brought it here; NULL: the catch-all. */
-co_fn void	pipeline_run(struct http_request *, const char *resource);
+co_fn void pipeline_run(struct http_request *, const char *resource);
 
 /* routes.c: every row must be reached by the route of its resource. */
-enum res	routes_check(char *msg, size_t msglen);
+enum res routes_check(char *msg, size_t msglen);
 
 #endif

@@ -8,11 +8,11 @@
 #include "predict/predict_api.h"
 #include "records/records.h"
 
-#define ENDPOINT(method, path, resource, name, handler, auth, scope, rate,	\
-    cost, audit, body, body_max, query, status, reply, flags, text)		\
-	{ METHOD_##method, path, resource, name, handler, AUTH_##auth, scope,	\
-	    RATE_##rate, cost, audit, body, body_max, query, status, reply,	\
-	    flags, text },
+#define ENDPOINT(method, path, resource, name, handler, auth, scope, rate,    \
+    cost, audit, body, body_max, query, status, reply, flags, text)           \
+	{ METHOD_##method, path, resource, name, handler, AUTH_##auth, scope, \
+		RATE_##rate, cost, audit, body, body_max, query, status,      \
+		reply, flags, text },
 
 static const struct endpoint table[] = {
 #include "app/tbl/endpoints.def"

@@ -21,20 +21,20 @@
 #include "ops/ops.h"
 #include "predict/predict.h"
 
-#define FLUSH_MS	50
+#define FLUSH_MS    50
+#define SWEEP_TURNS 1200 /* of FLUSH_MS: a minute */
 
-int	eleusis_onload(int);
-void	kore_worker_teardown(void);
+int eleusis_onload(int);
+void kore_worker_teardown(void);
 
-static char	db_password[256], redis_password[256];
-static struct timer	flush_timer;
+static struct timer flush_timer;
 
 /* SIGHUP would reload the module under suspended coroutines. */
 int
 eleusis_onload(int action)
 {
-	return (action == KORE_MODULE_UNLOAD ? KORE_RESULT_ERROR :
-					       KORE_RESULT_OK);
+	return (
+	    action == KORE_MODULE_UNLOAD ? KORE_RESULT_ERROR : KORE_RESULT_OK);
 }
 
 static void
@@ -51,22 +51,6 @@ load_settings(void)
 	}
 	if (settings_load(file, msg, sizeof(msg)) != RES_OK)
 		fatalx("settings:\n%s", msg);
-}
-
-/* One line of a file into a buffer; an empty path leaves it empty. */
-static void
-read_secret(const char *what, const char *path, char *out, size_t len)
-{
-	FILE *f;
-
-	if (*path == '\0')
-		return;
-	if ((f = fopen(path, "re")) == NULL)
-		fatalx("%s: cannot read %s: %s", what, path, errno_s);
-	if (fgets(out, (int)len, f) == NULL)
-		fatalx("%s: %s is empty", what, path);
-	fclose(f);
-	out[strcspn(out, "\r\n")] = '\0';
 }
 
 static void
@@ -92,8 +76,7 @@ load_routes(void)
 
 /* Words Kore's own error replies: those that never reach a handler. */
 static void
-error_reply(
-    int status, const char **headers, const char **body, size_t *len)
+error_reply(int status, const char **headers, const char **body, size_t *len)
 {
 	static char lines[160];
 
@@ -123,13 +106,10 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 	if (registry_load(setting_str(SETTING_MODELS_DIR), msg, sizeof(msg)) !=
 	    RES_OK)
 		fatalx("models: %s", msg);
+	if (io_load_secrets(msg, sizeof(msg)) != RES_OK)
+		fatalx("secrets: %s", msg);
 	if (ops_init(msg, sizeof(msg)) != RES_OK)
 		fatalx("%s", msg);
-	read_secret("database password",
-	    setting_str(SETTING_DB_PASSWORD_FILE), db_password,
-	    sizeof(db_password));
-	read_secret("Redis password", setting_str(SETTING_REDIS_PASSWORD_FILE),
-	    redis_password, sizeof(redis_password));
 	password_init((unsigned long long)setting_int(SETTING_ARGON2_OPS),
 	    (size_t)setting_int(SETTING_ARGON2_MEM_KIB) * 1024);
 	load_routes();
@@ -141,38 +121,15 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 }
 
 static void
-connect_clients(void)
-{
-	struct db_config db = {
-		.host = setting_str(SETTING_DB_HOST),
-		.port = (int)setting_int(SETTING_DB_PORT),
-		.name = setting_str(SETTING_DB_NAME),
-		.user = setting_str(SETTING_DB_USER),
-		.password = db_password[0] != '\0' ? db_password : NULL,
-		.sslmode = setting_str(SETTING_DB_SSLMODE),
-		.nread = (int)setting_int(SETTING_DB_READ_CONNS),
-		.nwrite = (int)setting_int(SETTING_DB_WRITE_CONNS),
-		.timeout_ms = (int)setting_int(SETTING_DB_TIMEOUT_MS),
-	};
-	struct redis_config redis = {
-		.host = setting_str(SETTING_REDIS_HOST),
-		.port = (int)setting_int(SETTING_REDIS_PORT),
-		.password = redis_password[0] != '\0' ? redis_password : NULL,
-		.timeout_ms = (int)setting_int(SETTING_REDIS_TIMEOUT_MS),
-	};
-
-	db_init(&db);
-	redis_init(&redis);
-}
-
-static void
 periodic(void *arg UNUSED)
 {
 	static unsigned turns;
 
 	log_flush();
-	if (turns++ % 20 == 0)
+	if (turns % 20 == 0)
 		ops_gauges();
+	if (turns++ % SWEEP_TURNS == 0)
+		vault_cache_sweep();
 	timer_set(&flush_timer, time_mono_ms() + FLUSH_MS, periodic, NULL);
 }
 
@@ -181,6 +138,7 @@ kore_worker_configure(void)
 {
 	/* libpq looks for a home directory; the chroot has none. */
 	setenv("HOME", "/", 1);
+	keyring_worker();
 	metrics_worker(worker->id - 1);
 	timer_init();
 	co_init((size_t)setting_int(SETTING_COROUTINE_STACK_KB) * 1024,
@@ -188,7 +146,7 @@ kore_worker_configure(void)
 	drain_init(setting_int(SETTING_DRAIN_TIMEOUT_MS));
 	pool_init((unsigned)setting_int(SETTING_POOL_THREADS),
 	    (unsigned)setting_int(SETTING_POOL_QUEUE));
-	connect_clients();
+	io_connect();
 	audit_init();
 	periodic(NULL);
 }

@@ -29,8 +29,8 @@ record_denial(struct ctx *cx)
 	    problem_row(kept.problem)->slug);
 	/* Rows that audit nothing still record who was turned away. */
 	if (ev.action[0] == '-')
-		ev.action = arena_printf(
-		    cx->env.arena, "%s.denied", cx->ep->resource);
+		ev.action =
+		    arena_printf(cx->env.arena, "%s.denied", cx->ep->resource);
 	err_clear(&cx->env.err);
 	if (audit_append(cx, &ev) != RES_OK)
 		return (RES_ERR);
@@ -85,8 +85,7 @@ pipeline_log(struct ctx *cx, bool orphan)
 			line.private_detail = cx->env.err.private;
 	}
 	log_request(&line);
-	metric_request(
-	    cx->ep != NULL ? router_index(cx->ep) : router_count(),
+	metric_request(cx->ep != NULL ? router_index(cx->ep) : router_count(),
 	    line.method, cx->status, us);
 }
 

@@ -11,17 +11,15 @@
 #include "app/app.h"
 
 /* ROUTE(x) defines route_x(), which kore.conf's routes name as handler. */
-#define ROUTE(name, resource)						\
-	static void							\
-	run_##name(struct http_request *req)				\
-	{								\
-		pipeline_run(req, resource);				\
-	}								\
-	int route_##name(struct http_request *);			\
-	int								\
-	route_##name(struct http_request *req)				\
-	{								\
-		return (request_run(req, run_##name));			\
+#define ROUTE(name, resource)                            \
+	static void run_##name(struct http_request *req) \
+	{                                                \
+		pipeline_run(req, resource);             \
+	}                                                \
+	int route_##name(struct http_request *);         \
+	int route_##name(struct http_request *req)       \
+	{                                                \
+		return (request_run(req, run_##name));   \
 	}
 
 ROUTE(patients, "patients")
@@ -88,11 +86,11 @@ routes_check(char *msg, size_t msglen)
 	struct kore_server *srv;
 	struct kore_domain *dom;
 
-	LIST_FOREACH(srv, &kore_servers, list) {
-		TAILQ_FOREACH(dom, &srv->domains, list) {
+	LIST_FOREACH (srv, &kore_servers, list) {
+		TAILQ_FOREACH (dom, &srv->domains, list) {
 			for (unsigned i = 0; i < router_count(); i++) {
-				if (check_row(dom, router_at(i), msg,
-					msglen) != RES_OK)
+				if (check_row(dom, router_at(i), msg, msglen) !=
+				    RES_OK)
 					return (RES_ERR);
 			}
 		}

@@ -19,47 +19,47 @@ enum audit_outcome {
 	AUDIT_FAILED
 };
 struct audit_event {
-	struct uuid		 id;		/* UUIDv7, made by audit_event() */
-	int64_t			 at_us;
-	const char		*action;	/* "patient.read" */
-	enum audit_outcome	 outcome;
-	const char		*actor_kind;	/* "user", "anonymous", "system" */
-	struct uuid		 actor_id;	/* nil: none */
-	const char		*object_type;	/* "patient"; NULL: none */
-	struct uuid		 object_id;	/* nil: none */
-	struct uuid		 request_id;
-	const char		*client_ip;
+	struct uuid id; /* UUIDv7, made by audit_event() */
+	int64_t at_us;
+	const char *action; /* "patient.read" */
+	enum audit_outcome outcome;
+	const char *actor_kind;  /* "user", "anonymous", "system" */
+	struct uuid actor_id;    /* nil: none */
+	const char *object_type; /* "patient"; NULL: none */
+	struct uuid object_id;   /* nil: none */
+	struct uuid request_id;
+	const char *client_ip;
 	/* JSON object text of allow-listed members: ids, versions, digests,
 	 * problem slugs; never PHI. */
-	const char		*detail;
+	const char *detail;
 };
 
 /* Fills an event from the request: action from its row, actor, ids, time. */
-void	 audit_event(struct ctx *, struct audit_event *, enum audit_outcome);
-void	 audit_object(struct audit_event *, const char *type,
-	    const struct uuid *id);
+void audit_event(struct ctx *, struct audit_event *, enum audit_outcome);
+void
+audit_object(struct audit_event *, const char *type, const struct uuid *id);
 /* Eleven parameters, in the order of eleusis.audit_event: id,
  * occurred_at, action, outcome, actor_kind, actor_id, object_type,
  * object_id, request_id, client_ip(text), detail(text). */
-#define AUDIT_PARAMS	11
-void	 audit_bind(struct db_args *, const struct audit_event *);
+#define AUDIT_PARAMS 11
+void audit_bind(struct db_args *, const struct audit_event *);
 
 /* Hands a row to the group commit; the event is copied into the batch. */
 struct audit_ticket;
-enum res audit_start(struct ctx *, const struct audit_event *,
-	    struct audit_ticket **);
+enum res
+audit_start(struct ctx *, const struct audit_event *, struct audit_ticket **);
 /* Waits until it is durable; RES_ERR: UNAVAILABLE, send no data. */
 co_fn enum res audit_wait(struct ctx *, struct audit_ticket *);
 /* Both in one. */
 co_fn enum res audit_append(struct ctx *, const struct audit_event *);
 
-void	 audit_init(void);		/* in a worker: starts the flusher */
-unsigned audit_pending(void);		/* rows not yet durable: for drain */
+void audit_init(void);        /* in a worker: starts the flusher */
+unsigned audit_pending(void); /* rows not yet durable: for drain */
 
 /* Handlers and schemas (audit_api.c). */
 co_fn enum res audit_list(struct ctx *);
 co_fn enum res audit_get(struct ctx *);
 extern const struct schema schema_audit_event, schema_audit_page,
-	    schema_audit_query;
+    schema_audit_query;
 
 #endif

@@ -6,9 +6,9 @@
 
 #include "audit/audit.h"
 
-#define EVENT_COLUMNS							\
-	"id, occurred_at, action, outcome, actor_kind, actor_id,"	\
-	" object_type, object_id, request_id, host(client_ip),"		\
+#define EVENT_COLUMNS                                             \
+	"id, occurred_at, action, outcome, actor_kind, actor_id," \
+	" object_type, object_id, request_id, host(client_ip),"   \
 	" detail::text"
 
 DB_STATEMENT(audit_select, DB_READ,
@@ -24,8 +24,8 @@ DB_STATEMENT(audit_select_page, DB_READ,
     " AND ($5::uuid IS NULL OR request_id = $5)"
     " ORDER BY id DESC LIMIT $6")
 
-#define PAGE_DEFAULT	50
-#define PAGE_MAX	200
+#define PAGE_DEFAULT 50
+#define PAGE_MAX     200
 
 static const struct field actor_fields[] = {
 	{ "kind", FIELD_ENUM, F_REQUIRED, 0, 0, "user|anonymous|system", NULL,
@@ -52,14 +52,13 @@ static const struct field event_fields[] = {
 	    "what was done, such as patient.read" },
 	{ "outcome", FIELD_ENUM, F_REQUIRED, 0, 0, "allowed|denied|failed",
 	    NULL, "how it ended; see the API description" },
-	{ "actor", FIELD_OBJECT, F_REQUIRED, 0, 0, NULL, &schema_actor,
-	    "who" },
+	{ "actor", FIELD_OBJECT, F_REQUIRED, 0, 0, NULL, &schema_actor, "who" },
 	{ "object", FIELD_OBJECT, F_REQUIRED, 0, 0, NULL, &schema_object,
 	    "on what" },
 	{ "request_id", FIELD_UUID, F_REQUIRED | F_NULLABLE, 0, 0, NULL, NULL,
 	    "equals the reply's X-Request-Id" },
-	{ "client_ip", FIELD_STRING, F_REQUIRED | F_NULLABLE, 0, 45, NULL,
-	    NULL, "the peer's address" },
+	{ "client_ip", FIELD_STRING, F_REQUIRED | F_NULLABLE, 0, 45, NULL, NULL,
+	    "the peer's address" },
 	{ "detail", FIELD_OBJECT, F_REQUIRED | F_NULLABLE, 0, 0, NULL, NULL,
 	    "ids, versions and digests; never clinical content" },
 };
@@ -93,8 +92,8 @@ const struct schema schema_audit_query = { "AuditQuery",
 	"Filters of the audit log.", query_fields, NELEM(query_fields) };
 
 static void
-write_uuid(struct json_out *o, const char *key, struct db_rows *r, int row,
-    int col)
+write_uuid(
+    struct json_out *o, const char *key, struct db_rows *r, int row, int col)
 {
 	struct uuid id;
 
@@ -108,11 +107,11 @@ write_uuid(struct json_out *o, const char *key, struct db_rows *r, int row,
 }
 
 static void
-write_text(struct json_out *o, const char *key, struct db_rows *r, int row,
-    int col)
+write_text(
+    struct json_out *o, const char *key, struct db_rows *r, int row, int col)
 {
-	json_kstr(o, key,
-	    db_is_null(r, row, col) ? NULL : db_col_text(r, row, col));
+	json_kstr(
+	    o, key, db_is_null(r, row, col) ? NULL : db_col_text(r, row, col));
 }
 
 static void
@@ -170,7 +169,7 @@ bind_filter(struct db_args *a, struct ctx *cx, const char *name, bool is_id)
 	else if (uuid_parse(s, &id) == RES_OK)
 		db_uuid(a, &id);
 	else
-		db_null(a);	/* not reached: the schema checked it */
+		db_null(a); /* not reached: the schema checked it */
 }
 
 co_fn enum res

@@ -16,9 +16,9 @@
 #include "audit/audit_priv.h"
 #include "obs/obs.h"
 
-static struct audit_tickets	 queue = TAILQ_HEAD_INITIALIZER(queue);
-static unsigned			 queued, flying;
-static struct wait		*idle;		/* the flusher has no work */
+static struct audit_tickets queue = TAILQ_HEAD_INITIALIZER(queue);
+static unsigned queued, flying;
+static struct wait *idle; /* the flusher has no work */
 
 static void
 ticket_free(struct audit_ticket *t)
@@ -138,7 +138,7 @@ insert(struct audit_ticket *const *batch, unsigned n, bool *refused)
 	struct env env;
 	enum res rc;
 
-	env_init(&env, DEADLINE_NONE);	/* the statement has its own */
+	env_init(&env, DEADLINE_NONE); /* the statement has its own */
 	rc = audit_db_insert(&env, batch, n);
 	*refused = rc != RES_OK && env.err.problem == PROBLEM_INTERNAL;
 	if (rc != RES_OK)

@@ -36,8 +36,8 @@ audit_db_insert(
 {
 	static const enum db_oid types[AUDIT_PARAMS] = { DB_OID_UUID,
 		DB_OID_TIMESTAMPTZ, DB_OID_TEXT, DB_OID_TEXT, DB_OID_TEXT,
-		DB_OID_UUID, DB_OID_TEXT, DB_OID_UUID, DB_OID_UUID,
-		DB_OID_TEXT, DB_OID_TEXT };
+		DB_OID_UUID, DB_OID_TEXT, DB_OID_UUID, DB_OID_UUID, DB_OID_TEXT,
+		DB_OID_TEXT };
 	struct db_array col[AUDIT_PARAMS];
 	struct db_args args;
 	struct db_rows *rows;

@@ -40,8 +40,7 @@ audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
 }
 
 void
-audit_object(
-    struct audit_event *ev, const char *type, const struct uuid *id)
+audit_object(struct audit_event *ev, const char *type, const struct uuid *id)
 {
 	ev->object_type = type;
 	ev->object_id = *id;

@@ -15,7 +15,7 @@
 #include "crypto/crypto.h"
 #include "obs/obs.h"
 
-#define PERIOD_US	INT64_C(60000000)
+#define PERIOD_US INT64_C(60000000)
 
 /*
  * KEYS: session or "", rate key of the session, rate key of the address.
@@ -49,8 +49,8 @@ admit_register(void)
 }
 
 static const struct {
-	const char	*prefix;
-	enum setting_id	 limit;
+	const char *prefix;
+	enum setting_id limit;
 } classes[RATE_CLASS_MAX] = {
 	[RATE_AUTH] = { "r:a:", SETTING_RATE_AUTH },
 	[RATE_READ] = { "r:r:", SETTING_RATE_READ },
@@ -98,8 +98,8 @@ ask_redis(struct ctx *cx, const uint8_t *hash, redisReply **r)
 	argv[0] = hash != NULL ? session_key(arena, hash) : "";
 	argv[1] = arena_printf(arena, "%s%.32s", prefix, argv[0]);
 	argv[2] = arena_printf(arena, "%s%s", prefix, cx->client_ip);
-	argv[3] = arena_printf(arena, "%lld",
-	    (long long)setting_int(SETTING_SESSION_IDLE_S));
+	argv[3] = arena_printf(
+	    arena, "%lld", (long long)setting_int(SETTING_SESSION_IDLE_S));
 	argv[4] = arena_printf(arena, "%.3f", (double)PERIOD_US / limit);
 	argv[5] = arena_printf(arena, "%lld", (long long)PERIOD_US);
 	argv[6] = arena_printf(arena, "%u", cx->ep->cost);
@@ -123,8 +123,7 @@ check_rate(struct ctx *cx, const redisReply *r)
 {
 	long long wait_s = (r->element[2]->integer + 999) / 1000;
 
-	cx->rate_limit =
-	    (unsigned)setting_int(classes[cx->ep->rate].limit);
+	cx->rate_limit = (unsigned)setting_int(classes[cx->ep->rate].limit);
 	cx->rate_remaining = (unsigned)r->element[3]->integer;
 	cx->rate_reset_s = (unsigned)wait_s;
 	if (r->element[1]->integer == 1)
@@ -137,8 +136,8 @@ check_rate(struct ctx *cx, const redisReply *r)
 }
 
 static enum res
-check_session(struct ctx *cx, const redisReply *value, const uint8_t *hash,
-    bool cookie)
+check_session(
+    struct ctx *cx, const redisReply *value, const uint8_t *hash, bool cookie)
 {
 	struct principal *who;
 
@@ -213,8 +212,7 @@ auth_allow(struct ctx *cx)
 	if (cx->ep->auth == AUTH_PUBLIC)
 		return (RES_OK);
 	if (cx->who->onetime && !(cx->ep->flags & EP_ONETIME))
-		return (err_fail(&cx->env.err,
-		    PROBLEM_PASSWORD_CHANGE_REQUIRED,
+		return (err_fail(&cx->env.err, PROBLEM_PASSWORD_CHANGE_REQUIRED,
 		    "Change the one-time password at /v1/auth/password, then "
 		    "go on."));
 	if (cx->who->scopes & scope_bit(cx->ep->scope))

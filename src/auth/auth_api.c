@@ -15,8 +15,8 @@
 #include "crypto/crypto.h"
 #include "obs/obs.h"
 
-#define PASSWORD_MIN	12
-#define PASSWORD_MAX	1024
+#define PASSWORD_MIN 12
+#define PASSWORD_MAX 1024
 
 static const struct field login_fields[] = {
 	{ "email", FIELD_STRING, F_REQUIRED, 3, 254, NULL, NULL,
@@ -32,8 +32,8 @@ const struct schema schema_login = { "Login", "Credentials.", login_fields,
 static const struct field password_fields[] = {
 	{ "current_password", FIELD_STRING, F_REQUIRED, 1, PASSWORD_MAX, NULL,
 	    NULL, "the password in force" },
-	{ "new_password", FIELD_STRING, F_REQUIRED, PASSWORD_MIN,
-	    PASSWORD_MAX, NULL, NULL, "the one to come" },
+	{ "new_password", FIELD_STRING, F_REQUIRED, PASSWORD_MIN, PASSWORD_MAX,
+	    NULL, NULL, "the one to come" },
 };
 const struct schema schema_password = { "PasswordChange",
 	"A change of one's own password.", password_fields,
@@ -58,8 +58,8 @@ static const struct field session_fields[] = {
 	{ "mode", FIELD_ENUM, F_REQUIRED, 0, 0, "bearer|cookie", NULL,
 	    "how the token travels" },
 };
-static const struct schema schema_session = { "Session",
-	"The session in use.", session_fields, NELEM(session_fields) };
+static const struct schema schema_session = { "Session", "The session in use.",
+	session_fields, NELEM(session_fields) };
 
 static const struct field me_fields[] = {
 	{ "user", FIELD_OBJECT, F_REQUIRED, 0, 0, NULL, &schema_user, "you" },

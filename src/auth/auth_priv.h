@@ -6,14 +6,14 @@
 
 #include "auth/auth.h"
 
-#define SESSION_COOKIE_NAME	"__Host-eleusis"
+#define SESSION_COOKIE_NAME "__Host-eleusis"
 
 /* session_value.c: a principal as the bytes that Redis holds, sealed under
  * the token's hash. */
-#define SESSION_VALUE_MAX	768
-size_t	 session_value_make(const struct principal *, uint8_t *out);
+#define SESSION_VALUE_MAX 768
+size_t session_value_make(const struct principal *, uint8_t *out);
 enum res session_value_open(struct arena *, const uint8_t hash[32],
-	    const void *, size_t, struct principal *);
+    const void *, size_t, struct principal *);
 /* Redis keys: "s:<hash>" of a session, "u:<user>" the set of a user's. */
 const char *session_key(struct arena *, const uint8_t hash[32]);
 const char *session_user_key(struct arena *, const struct uuid *);
@@ -23,17 +23,16 @@ co_fn enum res session_store(struct ctx *, const struct principal *);
 
 /* auth_db.c */
 struct auth_user {
-	struct uuid	 id;
-	const char	*email, *name, *password_hash;
-	enum role	 role;
-	bool		 found, onetime, disabled;
+	struct uuid id;
+	const char *email, *name, *password_hash;
+	enum role role;
+	bool found, onetime, disabled;
 };
-co_fn enum res auth_db_by_email(struct ctx *, const char *,
-	    struct auth_user *);
-co_fn enum res auth_db_by_id(struct ctx *, const struct uuid *,
-	    struct auth_user *);
+co_fn enum res auth_db_by_email(struct ctx *, const char *, struct auth_user *);
+co_fn enum res
+auth_db_by_id(struct ctx *, const struct uuid *, struct auth_user *);
 struct audit_event;
 co_fn enum res auth_db_set_password(struct ctx *, const struct audit_event *,
-	    const struct uuid *, const char *hash);
+    const struct uuid *, const char *hash);
 
 #endif

@@ -7,22 +7,22 @@
 #include "auth/auth.h"
 
 enum scope {
-#define SCOPE(id, name, text)	SCOPE_##id,
+#define SCOPE(id, name, text) SCOPE_##id,
 #include "auth/tbl/scopes.def"
 #undef SCOPE
 	SCOPE_MAX
 };
 
 static const char *const scope_names[SCOPE_MAX] = {
-#define SCOPE(id, name, text)	name,
+#define SCOPE(id, name, text) name,
 #include "auth/tbl/scopes.def"
 #undef SCOPE
 };
 
 static const struct {
-	const char	*name, *scopes;
+	const char *name, *scopes;
 } roles[ROLE_MAX] = {
-#define ROLE(id, name_, scopes_)	[ROLE_##id] = { name_, scopes_ },
+#define ROLE(id, name_, scopes_) [ROLE_##id] = { name_, scopes_ },
 #include "auth/tbl/roles.def"
 #undef ROLE
 };

@@ -9,12 +9,11 @@
 #include "auth/auth_priv.h"
 #include "crypto/crypto.h"
 
-#define SCRIPT(var, text)						\
-	static struct redis_script var = { #var, text, "", NULL };	\
-	__attribute__((constructor)) static void			\
-	var##_register(void)						\
-	{								\
-		redis_register(&var);					\
+#define SCRIPT(var, text)                                             \
+	static struct redis_script var = { #var, text, "", NULL };    \
+	__attribute__((constructor)) static void var##_register(void) \
+	{                                                             \
+		redis_register(&var);                                 \
 	}
 
 /* KEYS: session, user's set; ARGV: value, idle s, longest life s. The set
@@ -27,9 +26,8 @@ SCRIPT(session_put_script,
     "redis.call('SADD', KEYS[2], KEYS[1]) "
     "redis.call('EXPIRE', KEYS[2], ARGV[3]) return 1")
 
-SCRIPT(session_drop_script,
-    "redis.call('SREM', KEYS[2], KEYS[1]) "
-    "return redis.call('DEL', KEYS[1])")
+SCRIPT(session_drop_script, "redis.call('SREM', KEYS[2], KEYS[1]) "
+			    "return redis.call('DEL', KEYS[1])")
 
 /* Ends all sessions of a user but KEYS[1]. */
 SCRIPT(session_drop_others_script,
@@ -64,8 +62,8 @@ session_store(struct ctx *cx, const struct principal *who)
 		left = 1;
 	argv[2] = (const char *)value;
 	len[2] = session_value_make(who, value);
-	argv[3] = arena_printf(cx->env.arena, "%lld",
-	    (long long)(idle < left ? idle : left));
+	argv[3] = arena_printf(
+	    cx->env.arena, "%lld", (long long)(idle < left ? idle : left));
 	len[3] = strlen(argv[3]);
 	argv[4] = arena_printf(cx->env.arena, "%lld", (long long)left);
 	len[4] = strlen(argv[4]);

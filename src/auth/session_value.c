@@ -14,11 +14,11 @@
 #include "auth/auth_priv.h"
 #include "crypto/crypto.h"
 
-#define VALUE_VERSION	1
-#define VALUE_FIXED	35
-#define TEXT_MAX	320
-#define FLAG_COOKIE	0x01
-#define FLAG_ONETIME	0x02
+#define VALUE_VERSION 1
+#define VALUE_FIXED   35
+#define TEXT_MAX      320
+#define FLAG_COOKIE   0x01
+#define FLAG_ONETIME  0x02
 
 static size_t
 put_text(uint8_t *p, const char *s)
@@ -54,8 +54,8 @@ session_value_make(const struct principal *who, uint8_t *out)
 	plain[0] = VALUE_VERSION;
 	memcpy(plain + 1, who->user_id.b, 16);
 	plain[17] = (uint8_t)who->role;
-	plain[18] = (who->cookie ? FLAG_COOKIE : 0) |
-	    (who->onetime ? FLAG_ONETIME : 0);
+	plain[18] =
+	    (who->cookie ? FLAG_COOKIE : 0) | (who->onetime ? FLAG_ONETIME : 0);
 	put_be64(plain + 19, (uint64_t)who->created_us);
 	put_be64(plain + 27, (uint64_t)who->expires_us);
 	len += put_text(plain + len, who->email);

@@ -277,7 +277,7 @@ json_value(struct json_out *out, const struct jval *v)
 		json_null(out);
 		break;
 	case J_UNSET:
-		assert(!"a value without a type");
+		assert(false && "a value without a type");
 	}
 }
 

@@ -291,7 +291,7 @@ check_row(struct report *rep, const struct row *row, struct value *v)
 		check_bool(rep, name, v);
 		break;
 	case S_UNSET:
-		assert(!"a setting without a type");
+		assert(false && "a setting without a type");
 	}
 }
 

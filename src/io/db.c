@@ -10,12 +10,12 @@
 #include "io/db_priv.h"
 #include "obs/obs.h"
 
-struct db_config	 db_cfg;
-struct db_stmt		*db_stmts;
-struct db_stats		 db_counters;
+struct db_config db_cfg;
+struct db_stmt *db_stmts;
+struct db_stats db_counters;
 
-static struct db_conn	 readers[16];
-static unsigned		 in_flight;
+static struct db_conn readers[16];
+static unsigned in_flight;
 static struct db_waiters waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
 void
@@ -115,9 +115,10 @@ db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
 
 	if (a == NULL)
 		a = &none;
-	ok = sql != NULL ?
-	    PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1) :
-	    PQsendQueryPrepared(c->pg, stmt, a->n, a->v, a->len, a->fmt, 1);
+	ok =
+	    sql != NULL ?
+		PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1) :
+		PQsendQueryPrepared(c->pg, stmt, a->n, a->v, a->len, a->fmt, 1);
 	if (!ok) {
 		db_conn_lost(c, "sending failed");
 		return (db_unavailable(env, "sending failed"));
@@ -125,7 +126,7 @@ db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
 	db_counters.statements++;
 	op = db_op_new(stmt != NULL ? stmt : sql);
 	arena_defer(env->arena, op_release, op);
-	(void)db_op_push(c, op);	/* a loss is seen by the waiter */
+	(void)db_op_push(c, op); /* a loss is seen by the waiter */
 	*out = op;
 	return (RES_OK);
 }
@@ -224,15 +225,15 @@ reader_get(struct env *env)
 		return (c);
 	wait_init(&w.wait);
 	TAILQ_INSERT_TAIL(&waiting, &w, entry);
-	if (wait_for(&w.wait, limit < env->deadline ? limit :
-		    env->deadline) != RES_OK)
+	if (wait_for(&w.wait, limit < env->deadline ? limit : env->deadline) !=
+	    RES_OK)
 		TAILQ_REMOVE(&waiting, &w, entry);
 	return (reader_pick());
 }
 
 co_fn enum res
-db_start(struct env *env, struct db_stmt *s, struct db_args *a,
-    struct db_op **op)
+db_start(
+    struct env *env, struct db_stmt *s, struct db_args *a, struct db_op **op)
 {
 	struct db_conn *c;
 
@@ -288,7 +289,7 @@ db_stats(struct db_stats *out)
 	out->in_flight = in_flight;
 	out->waiting = 0;
 	out->reads_ready = 0;
-	TAILQ_FOREACH(w, &waiting, entry)
+	TAILQ_FOREACH (w, &waiting, entry)
 		out->waiting++;
 	for (int i = 0; i < db_cfg.nread; i++)
 		out->reads_ready += readers[i].state == DB_READY;

@@ -8,7 +8,7 @@
 #include "io/io.h"
 
 /* timestamptz counts from 2000-01-01. */
-#define PG_EPOCH_US	INT64_C(946684800000000)
+#define PG_EPOCH_US INT64_C(946684800000000)
 
 void
 db_args(struct db_args *a, struct env *env)

@@ -16,10 +16,10 @@
 #include "io/db_priv.h"
 #include "obs/obs.h"
 
-#define CONNECT_TIMEOUT_MS	5000
+#define CONNECT_TIMEOUT_MS 5000
 
-static void	conn_start(void *);
-static void	conn_event(void *, int);
+static void conn_start(void *);
+static void conn_event(void *, int);
 
 void
 db_conn_init(struct db_conn *c, enum db_kind kind)
@@ -64,7 +64,7 @@ db_conn_lost(struct db_conn *c, const char *why)
 	c->gen++;
 	c->state = DB_DOWN;
 	c->events = 0;
-	PQfinish(c->pg);	/* closes the socket: epoll forgets it */
+	PQfinish(c->pg); /* closes the socket: epoll forgets it */
 	c->pg = NULL;
 	timer_cancel(&c->watch);
 	conn_fail_ops(c);
@@ -151,8 +151,8 @@ db_conn_flush(struct db_conn *c)
 	}
 	/* On a failed write the socket stays open and reading reports it. */
 	if (r >= 0)
-		conn_register(c,
-		    EPOLLIN | EPOLLRDHUP | (r > 0 ? (int)EPOLLOUT : 0));
+		conn_register(
+		    c, EPOLLIN | EPOLLRDHUP | (r > 0 ? (int)EPOLLOUT : 0));
 	return (true);
 }
 

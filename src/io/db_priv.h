@@ -10,9 +10,9 @@
 
 #include "io/io.h"
 
-#define RECONNECT_MIN_MS	100
-#define RECONNECT_MAX_MS	1000	/* PostgreSQL back: ready within 2 s */
-#define WAIT_FOR_CONN_MS	1500	/* how long a request waits for one */
+#define RECONNECT_MIN_MS 100
+#define RECONNECT_MAX_MS 1000 /* PostgreSQL back: ready within 2 s */
+#define WAIT_FOR_CONN_MS 1500 /* how long a request waits for one */
 
 enum db_state {
 	DB_DOWN = 1,
@@ -28,67 +28,67 @@ enum db_state {
  * frees it. So a waiter may give up without breaking the pipeline.
  */
 struct db_op {
-	TAILQ_ENTRY(db_op)	 entry;
-	PGresult		*res;		/* first result */
-	struct wait		*wait;		/* NULL: nobody waits (any more) */
-	struct db_conn		*conn;		/* valid while queued */
-	const char		*name;
-	int64_t			 started_us;
-	bool			 queued, held, done, lost, prepares;
+	TAILQ_ENTRY(db_op) entry;
+	PGresult *res;        /* first result */
+	struct wait *wait;    /* NULL: nobody waits (any more) */
+	struct db_conn *conn; /* valid while queued */
+	const char *name;
+	int64_t started_us;
+	bool queued, held, done, lost, prepares;
 };
 TAILQ_HEAD(db_ops, db_op);
 
 struct db_conn {
-	struct kore_event	 evt;		/* must be first */
-	PGconn			*pg;
-	enum db_state		 state;
-	enum db_kind		 kind;
-	int			 events;	/* as registered with epoll */
-	unsigned		 gen;		/* grows with every loss */
-	unsigned		 backoff_ms;
-	unsigned		 nops;
-	bool			 busy;		/* DB_WRITE: handed out */
-	struct timer		 retry;
-	struct timer		 watch;		/* connecting takes too long */
-	struct db_ops		 ops;
+	struct kore_event evt; /* must be first */
+	PGconn *pg;
+	enum db_state state;
+	enum db_kind kind;
+	int events;   /* as registered with epoll */
+	unsigned gen; /* grows with every loss */
+	unsigned backoff_ms;
+	unsigned nops;
+	bool busy; /* DB_WRITE: handed out */
+	struct timer retry;
+	struct timer watch; /* connecting takes too long */
+	struct db_ops ops;
 };
 
 /* A coroutine waiting for a connection. */
 struct db_waiter {
-	TAILQ_ENTRY(db_waiter)	 entry;
-	struct db_conn		*conn;		/* handed over */
-	unsigned		 gen;
-	struct wait		 wait;
+	TAILQ_ENTRY(db_waiter) entry;
+	struct db_conn *conn; /* handed over */
+	unsigned gen;
+	struct wait wait;
 };
 TAILQ_HEAD(db_waiters, db_waiter);
 
-extern struct db_config	 db_cfg;
-extern struct db_stmt	*db_stmts;
-extern struct db_stats	 db_counters;
+extern struct db_config db_cfg;
+extern struct db_stmt *db_stmts;
+extern struct db_stats db_counters;
 
 /* db_conn.c */
-void	 db_conn_init(struct db_conn *, enum db_kind);
-void	 db_conn_lost(struct db_conn *, const char *why);
+void db_conn_init(struct db_conn *, enum db_kind);
+void db_conn_lost(struct db_conn *, const char *why);
 /* Sends what libpq has buffered; false: the connection is lost. */
-bool	 db_conn_flush(struct db_conn *);
+bool db_conn_flush(struct db_conn *);
 
 /* db.c */
 struct db_op *db_op_new(const char *name);
 /* Puts Sync behind what was sent and queues the op; false: lost. */
-bool	 db_op_push(struct db_conn *, struct db_op *);
-void	 db_op_unqueue(struct db_conn *, struct db_op *);
+bool db_op_push(struct db_conn *, struct db_op *);
+void db_op_unqueue(struct db_conn *, struct db_op *);
 co_fn enum res db_op_wait(struct env *, struct db_op *, struct db_rows **);
 enum res db_send(struct env *, struct db_conn *, const char *stmt,
-	    const char *sql, struct db_args *, struct db_op **);
+    const char *sql, struct db_args *, struct db_op **);
 enum res db_unavailable(struct env *, const char *why);
-void	 db_conn_ready(struct db_conn *);	/* a connection came up */
+void db_conn_ready(struct db_conn *); /* a connection came up */
 
 /* db_tx.c */
-void	 db_write_ready(struct db_conn *);	/* hand it to a waiter */
+void db_write_ready(struct db_conn *); /* hand it to a waiter */
 co_fn struct db_conn *db_write_get(struct env *, unsigned *gen);
-void	 db_write_put(struct db_conn *, unsigned gen);
-void	 db_write_init(void);
-void	 db_write_stats(struct db_stats *);
+void db_write_put(struct db_conn *, unsigned gen);
+void db_write_init(void);
+void db_write_stats(struct db_stats *);
 
 /* db_rows.c */
 struct db_rows *db_rows_new(struct env *, PGresult *);

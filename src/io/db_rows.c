@@ -7,14 +7,14 @@
 
 #include "io/db_priv.h"
 
-#define PG_EPOCH_US	INT64_C(946684800000000)
+#define PG_EPOCH_US INT64_C(946684800000000)
 
 struct db_rows {
-	PGresult	*res;
+	PGresult *res;
 };
 
-static char	last_state[6];	/* of the last failure; see db_sqlstate() */
-static const struct env	*last_env;
+static char last_state[6]; /* of the last failure; see db_sqlstate() */
+static const struct env *last_env;
 
 static void
 rows_clear(void *arg)
@@ -42,8 +42,8 @@ db_rows_error(struct env *env, PGresult *res, const char *stmt)
 	last_env = env;
 	db_counters.failures++;
 	/* The message may quote row values: only the state is logged. */
-	err_private(&env->err, "statement %s failed: SQLSTATE %s", stmt,
-	    last_state);
+	err_private(
+	    &env->err, "statement %s failed: SQLSTATE %s", stmt, last_state);
 	PQclear(res);
 	/* 57014 statement_timeout, 57P0x shutdown, 53xxx no resources,
 	 * 55P03 lock_timeout, 25006 read-only: passing troubles. */

@@ -12,13 +12,13 @@
 #include "io/db_priv.h"
 
 struct db_tx {
-	struct env	*env;
-	struct db_conn	*conn;
-	unsigned	 gen;
-	bool		 open, failed;
+	struct env *env;
+	struct db_conn *conn;
+	unsigned gen;
+	bool open, failed;
 };
 
-static struct db_conn	 writers[32];
+static struct db_conn writers[32];
 static struct db_waiters waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
 void
@@ -76,7 +76,7 @@ db_write_get(struct env *env, unsigned *gen)
 	}
 	/* Behind others wait for one's turn; with PostgreSQL away, briefly. */
 	limit = time_mono_ms() +
-	    (writer_any_up() ? db_cfg.timeout_ms : WAIT_FOR_CONN_MS);
+		(writer_any_up() ? db_cfg.timeout_ms : WAIT_FOR_CONN_MS);
 	if (limit > env->deadline)
 		limit = env->deadline;
 	wait_init(&w.wait);
@@ -111,7 +111,7 @@ db_write_stats(struct db_stats *out)
 	out->writes_ready = 0;
 	for (int i = 0; i < db_cfg.nwrite; i++)
 		out->writes_ready += writers[i].state == DB_READY;
-	TAILQ_FOREACH(w, &waiting, entry)
+	TAILQ_FOREACH (w, &waiting, entry)
 		out->waiting++;
 }
 
@@ -209,5 +209,5 @@ db_rollback(struct env *env, struct db_tx *tx)
 		db_conn_lost(tx->conn, "ROLLBACK failed");
 	tx->open = false;
 	db_write_put(tx->conn, tx->gen);
-	env->err = kept;	/* the cause matters, not the rollback */
+	env->err = kept; /* the cause matters, not the rollback */
 }

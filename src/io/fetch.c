@@ -10,8 +10,8 @@
 #include "io/io.h"
 
 struct transfer {
-	struct kore_curl	curl;
-	struct wait		wait;
+	struct kore_curl curl;
+	struct wait wait;
 };
 
 static void
@@ -26,8 +26,8 @@ static int
 method_of(const char *name)
 {
 	static const struct {
-		const char	*name;
-		int		 value;
+		const char *name;
+		int value;
 	} methods[] = {
 		{ "GET", HTTP_METHOD_GET },
 		{ "POST", HTTP_METHOD_POST },
@@ -52,8 +52,8 @@ fetch_failed(struct env *env, const char *why)
 }
 
 static enum res
-transfer_result(struct env *env, struct transfer *t, size_t max,
-    struct fetch_reply *reply)
+transfer_result(
+    struct env *env, struct transfer *t, size_t max, struct fetch_reply *reply)
 {
 	const u_int8_t *body = NULL;
 	size_t len = 0;
@@ -65,15 +65,15 @@ transfer_result(struct env *env, struct transfer *t, size_t max,
 	if (len > max)
 		return (fetch_failed(env, "the reply is too large"));
 	reply->status = (int)t->curl.http.status;
-	reply->body = arena_strndup(
-	    env->arena, len > 0 ? (const char *)body : "", len);
+	reply->body =
+	    arena_strndup(env->arena, len > 0 ? (const char *)body : "", len);
 	reply->body_len = len;
 	return (RES_OK);
 }
 
 co_fn enum res
-fetch(struct env *env, const struct fetch_request *req,
-    struct fetch_reply *reply)
+fetch(
+    struct env *env, const struct fetch_request *req, struct fetch_reply *reply)
 {
 	struct transfer *t = arena_alloc(env->arena, sizeof(*t));
 	int method = method_of(req->method);
@@ -98,7 +98,7 @@ fetch(struct env *env, const struct fetch_request *req,
 	wait_init(&t->wait);
 	kore_curl_bind_callback(&t->curl, transfer_done, t);
 	kore_curl_run(&t->curl);
-	loop_kick();	/* curl's first step runs at the loop's next turn */
+	loop_kick(); /* curl's first step runs at the loop's next turn */
 	if (wait_for(&t->wait, env->deadline) == RES_OK)
 		rc = transfer_result(env, t, req->reply_max, reply);
 	else

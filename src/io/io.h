@@ -22,39 +22,38 @@ enum db_kind {
 	DB_WRITE
 };
 struct db_stmt {
-	const char	*name;
-	const char	*sql;
-	enum db_kind	 kind;
-	struct db_stmt	*next;
+	const char *name;
+	const char *sql;
+	enum db_kind kind;
+	struct db_stmt *next;
 };
-void	 db_register(struct db_stmt *);
-#define DB_STATEMENT(var, kind_, sql_)					\
-	static struct db_stmt var = { #var, sql_, kind_, NULL };	\
-	__attribute__((constructor)) static void			\
-	var##_register(void)						\
-	{								\
-		db_register(&var);					\
+void db_register(struct db_stmt *);
+#define DB_STATEMENT(var, kind_, sql_)                                \
+	static struct db_stmt var = { #var, sql_, kind_, NULL };      \
+	__attribute__((constructor)) static void var##_register(void) \
+	{                                                             \
+		db_register(&var);                                    \
 	}
 
 /* Bound parameters, binary format. Values are copied into the arena. */
-#define DB_ARGS_MAX	24
+#define DB_ARGS_MAX 24
 struct db_args {
-	struct arena	*arena;
-	int		 n;
-	const char	*v[DB_ARGS_MAX];
-	int		 len[DB_ARGS_MAX];
-	int		 fmt[DB_ARGS_MAX];
+	struct arena *arena;
+	int n;
+	const char *v[DB_ARGS_MAX];
+	int len[DB_ARGS_MAX];
+	int fmt[DB_ARGS_MAX];
 };
-void	 db_args(struct db_args *, struct env *);
-void	 db_null(struct db_args *);
-void	 db_bool(struct db_args *, bool);
-void	 db_int4(struct db_args *, int32_t);
-void	 db_int8(struct db_args *, int64_t);
-void	 db_float8(struct db_args *, double);
-void	 db_text(struct db_args *, const char *);		/* NULL: null */
-void	 db_bytes(struct db_args *, const void *, size_t);	/* bytea */
-void	 db_uuid(struct db_args *, const struct uuid *);	/* NULL: null */
-void	 db_time(struct db_args *, int64_t us);	/* timestamptz */
+void db_args(struct db_args *, struct env *);
+void db_null(struct db_args *);
+void db_bool(struct db_args *, bool);
+void db_int4(struct db_args *, int32_t);
+void db_int8(struct db_args *, int64_t);
+void db_float8(struct db_args *, double);
+void db_text(struct db_args *, const char *);          /* NULL: null */
+void db_bytes(struct db_args *, const void *, size_t); /* bytea */
+void db_uuid(struct db_args *, const struct uuid *);   /* NULL: null */
+void db_time(struct db_args *, int64_t us);            /* timestamptz */
 /* One-dimensional arrays in binary form, for INSERT ... SELECT unnest(). */
 enum db_oid {
 	DB_OID_UNSET = 0,
@@ -66,41 +65,41 @@ enum db_oid {
 	DB_OID_INET = 869
 };
 struct db_array {
-	struct buf	b;
-	int32_t		n;
-	bool		nulls;
+	struct buf b;
+	int32_t n;
+	bool nulls;
 };
-void	 db_array(struct db_array *, struct arena *, enum db_oid);
-void	 db_array_add(struct db_array *, const void *, size_t);	/* NULL: null */
-void	 db_array_add_time(struct db_array *, int64_t us);
-void	 db_array_add_int4(struct db_array *, int32_t);
-void	 db_array_bind(struct db_args *, struct db_array *);
+void db_array(struct db_array *, struct arena *, enum db_oid);
+void db_array_add(struct db_array *, const void *, size_t); /* NULL: null */
+void db_array_add_time(struct db_array *, int64_t us);
+void db_array_add_int4(struct db_array *, int32_t);
+void db_array_bind(struct db_args *, struct db_array *);
 
 /* A result in binary format; belongs to the env's arena. */
 struct db_rows;
-int	 db_count(const struct db_rows *);
-bool	 db_is_null(const struct db_rows *, int row, int col);
-bool	 db_col_bool(const struct db_rows *, int row, int col);
-int32_t	 db_col_int4(const struct db_rows *, int row, int col);
-int64_t	 db_col_int8(const struct db_rows *, int row, int col);
-double	 db_col_float8(const struct db_rows *, int row, int col);
-int64_t	 db_col_time(const struct db_rows *, int row, int col);	/* us */
+int db_count(const struct db_rows *);
+bool db_is_null(const struct db_rows *, int row, int col);
+bool db_col_bool(const struct db_rows *, int row, int col);
+int32_t db_col_int4(const struct db_rows *, int row, int col);
+int64_t db_col_int8(const struct db_rows *, int row, int col);
+double db_col_float8(const struct db_rows *, int row, int col);
+int64_t db_col_time(const struct db_rows *, int row, int col); /* us */
 const char *db_col_text(const struct db_rows *, int row, int col);
 const void *db_col_bytes(const struct db_rows *, int row, int col, size_t *);
-void	 db_col_uuid(const struct db_rows *, int row, int col, struct uuid *);
+void db_col_uuid(const struct db_rows *, int row, int col, struct uuid *);
 
 /* The SQLSTATE of the last failed call on this env ("" when none). A failed
  * statement sets PROBLEM_INTERNAL; callers map those they expect (23505)
  * with err_clear() and err_fail(). No connection or timeout: UNAVAILABLE. */
 const char *db_sqlstate(const struct env *);
 
-co_fn enum res db_exec(struct env *, struct db_stmt *, struct db_args *,
-	    struct db_rows **);
+co_fn enum res
+db_exec(struct env *, struct db_stmt *, struct db_args *, struct db_rows **);
 
 /* The same in two halves, so that two things can be waited for at once. */
 struct db_op;
 enum res db_start(struct env *, struct db_stmt *, struct db_args *,
-	    struct db_op **);		/* DB_READ only */
+    struct db_op **); /* DB_READ only */
 co_fn enum res db_wait(struct env *, struct db_op *, struct db_rows **);
 
 /* A transaction holds one dedicated connection. db_rollback() is harmless
@@ -108,71 +107,76 @@ co_fn enum res db_wait(struct env *, struct db_op *, struct db_rows **);
 struct db_tx;
 co_fn enum res db_begin(struct env *, struct db_tx **);
 co_fn enum res db_tx_exec(struct env *, struct db_tx *, struct db_stmt *,
-	    struct db_args *, struct db_rows **);
+    struct db_args *, struct db_rows **);
 co_fn enum res db_commit(struct env *, struct db_tx *);
 co_fn void db_rollback(struct env *, struct db_tx *);
 
 struct db_config {
-	const char	*host, *name, *user, *password, *sslmode;
-	int		 port, nread, nwrite;
-	int		 timeout_ms;
+	const char *host, *name, *user, *password, *sslmode;
+	int port, nread, nwrite;
+	int timeout_ms;
 };
-void	 db_init(const struct db_config *);
-bool	 db_ready(void);
+void db_init(const struct db_config *);
+bool db_ready(void);
 struct db_stats {
 	uint64_t connects, losses, statements, failures, timeouts;
 	unsigned reads_ready, writes_ready, in_flight, waiting;
 };
-void	 db_stats(struct db_stats *);
+void db_stats(struct db_stats *);
 
 /* ---- redis.c: hiredis on Kore's events, one pipelined connection ------- */
 
 /* A Lua script: EVALSHA, loaded at connect, EVAL on NOSCRIPT. */
 struct redis_script {
-	const char		*name;
-	const char		*lua;
-	char			 sha[41];
-	struct redis_script	*next;
+	const char *name;
+	const char *lua;
+	char sha[41];
+	struct redis_script *next;
 };
-void	 redis_register(struct redis_script *);
+void redis_register(struct redis_script *);
 struct redis_config {
-	const char	*host;		/* address, name, or /socket/path */
-	const char	*password;	/* NULL: none */
-	int		 port;
-	int		 timeout_ms;
+	const char *host;     /* address, name, or /socket/path */
+	const char *password; /* NULL: none */
+	int port;
+	int timeout_ms;
 };
-void	 redis_init(const struct redis_config *);
-bool	 redis_ready(void);
+void redis_init(const struct redis_config *);
+bool redis_ready(void);
 struct redisReply;
 /* The reply belongs to the arena. An error reply is RES_ERR, INTERNAL; no
  * connection, lost connection or deadline: UNAVAILABLE with Retry-After. */
 co_fn enum res redis_command(struct env *, int argc, const char **argv,
-	    const size_t *len, struct redisReply **);
+    const size_t *len, struct redisReply **);
 co_fn enum res redis_eval(struct env *, struct redis_script *, int nkeys,
-	    int argc, const char **argv, const size_t *len,
-	    struct redisReply **);
+    int argc, const char **argv, const size_t *len, struct redisReply **);
 struct redis_stats {
 	uint64_t connects, losses, commands, failures, timeouts;
 	unsigned in_flight;
 };
-void	 redis_stats(struct redis_stats *);
+void redis_stats(struct redis_stats *);
 
 /* ---- fetch.c: outbound HTTP by Kore's curl ----------------------------- */
 struct fetch_request {
-	const char	*method;	/* GET, POST, PUT, DELETE, PATCH */
-	const char	*url;		/* https:// or http:// */
-	const char	*const *headers;	/* name, value, ..., NULL */
-	const void	*body;
-	size_t		 body_len;
-	size_t		 reply_max;	/* bytes; more is an error */
+	const char *method;         /* GET, POST, PUT, DELETE, PATCH */
+	const char *url;            /* https:// or http:// */
+	const char *const *headers; /* name, value, ..., NULL */
+	const void *body;
+	size_t body_len;
+	size_t reply_max; /* bytes; more is an error */
 };
 struct fetch_reply {
-	int		 status;
-	const char	*body;
-	size_t		 body_len;
+	int status;
+	const char *body;
+	size_t body_len;
 };
-co_fn enum res fetch(struct env *, const struct fetch_request *,
-	    struct fetch_reply *);
+co_fn enum res
+fetch(struct env *, const struct fetch_request *, struct fetch_reply *);
+
+/* ---- connect.c: both clients from the settings --------------------------- */
+/* Reads the password files, in the parent. */
+enum res io_load_secrets(char *msg, size_t msglen);
+/* Starts the clients, in a worker; they connect by themselves. */
+void io_connect(void);
 
 /* ---- resolve.c: a name to a numeric address, on the thread pool -------- */
 co_fn enum res resolve_host(struct env *, const char *name, char out[64]);

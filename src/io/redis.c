@@ -20,31 +20,31 @@
 #include "io/io.h"
 #include "obs/obs.h"
 
-#define RETRY_MIN_MS	100
-#define RETRY_MAX_MS	1000
-#define CONNECT_MS	3000
+#define RETRY_MIN_MS 100
+#define RETRY_MAX_MS 1000
+#define CONNECT_MS   3000
 
 /* Held by the waiter and by hiredis' queue; the last one frees it. */
 struct op {
-	struct wait	*wait;
-	redisReply	*reply;
-	bool		 queued, held, done;
+	struct wait *wait;
+	redisReply *reply;
+	bool queued, held, done;
 };
 
 static struct {
-	struct kore_event		 evt;	/* must be first */
-	redisAsyncContext		*ac;
-	redisReplyObjectFunctions	 functions;
-	struct redis_config		 cfg;
-	struct timer			 retry, watch;
-	unsigned			 backoff_ms;
-	int				 fd, events;
-	bool				 up, ready, writing;
+	struct kore_event evt; /* must be first */
+	redisAsyncContext *ac;
+	redisReplyObjectFunctions functions;
+	struct redis_config cfg;
+	struct timer retry, watch;
+	unsigned backoff_ms;
+	int fd, events;
+	bool up, ready, writing;
 } rd;
-static struct redis_script	*scripts;
-static struct redis_stats	 counters;
+static struct redis_script *scripts;
+static struct redis_stats counters;
 
-static void	redis_connect(void *);
+static void redis_connect(void *);
 
 void
 redis_register(struct redis_script *s)
@@ -76,7 +76,7 @@ hook_add_write(void *arg UNUSED)
 		return;
 	}
 	rd.writing = true;
-	redisAsyncHandleWrite(rd.ac);	/* may end in redis_closed() */
+	redisAsyncHandleWrite(rd.ac); /* may end in redis_closed() */
 	rd.writing = false;
 }
 
@@ -145,7 +145,7 @@ redis_drop(void *arg UNUSED)
 
 	if (ac == NULL)
 		return;
-	redisAsyncFree(ac);	/* fails what is queued, calls redis_closed */
+	redisAsyncFree(ac); /* fails what is queued, calls redis_closed */
 	if (rd.ac == ac)
 		redis_down("dropped");
 }
@@ -223,7 +223,7 @@ static void
 redis_connected(const redisAsyncContext *ac UNUSED, int status)
 {
 	if (status != REDIS_OK) {
-		redis_down("cannot connect");	/* hiredis frees ac */
+		redis_down("cannot connect"); /* hiredis frees ac */
 		return;
 	}
 	rd.up = true;
@@ -249,9 +249,8 @@ redis_open(const char *address)
 	rd.evt.flags = 0;
 	rd.events = 0;
 	rd.up = rd.ready = false;
-	rd.ac = rd.cfg.host[0] == '/' ?
-	    redisAsyncConnectUnix(rd.cfg.host) :
-	    redisAsyncConnect(address, rd.cfg.port);
+	rd.ac = rd.cfg.host[0] == '/' ? redisAsyncConnectUnix(rd.cfg.host) :
+					redisAsyncConnect(address, rd.cfg.port);
 	if (rd.ac == NULL || rd.ac->err != 0) {
 		if (rd.ac != NULL)
 			redisAsyncFree(rd.ac);
@@ -336,7 +335,8 @@ op_await(struct env *env, struct op *op)
 	op->wait = NULL;
 	if (rc == RES_OK)
 		return (op->reply != NULL ?
-			RES_OK : redis_unavailable(env, "connection lost"));
+			    RES_OK :
+			    redis_unavailable(env, "connection lost"));
 	counters.timeouts++;
 	/* Replies come in order: one that is late holds up all others. */
 	if (op->queued && limit < env->deadline)

@@ -11,9 +11,9 @@
 #include "io/io.h"
 
 struct lookup {
-	const char	*name;
-	int		 flags, rc;
-	char		 address[64];
+	const char *name;
+	int flags, rc;
+	char address[64];
 };
 
 static void

@@ -18,7 +18,7 @@
 #if !defined(__x86_64__)
 #include <ucontext.h>
 struct contexts {
-	ucontext_t	me, caller;
+	ucontext_t me, caller;
 };
 #endif
 #if defined(__SANITIZE_ADDRESS__)
@@ -26,24 +26,24 @@ struct contexts {
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-#define GUARD_BYTES	4096
-#define POOL_KEEP	512	/* idle stacks kept mapped */
+#define GUARD_BYTES 4096
+#define POOL_KEEP   512 /* idle stacks kept mapped */
 
 TAILQ_HEAD(co_list, co);
 
-static struct co	*current;
-static struct co_list	 idle = TAILQ_HEAD_INITIALIZER(idle);
-static struct co_list	 runnable = TAILQ_HEAD_INITIALIZER(runnable);
-static size_t		 stack_size;
-static unsigned		 limit, live, nidle;
-static bool		 kicked;
+static struct co *current;
+static struct co_list idle = TAILQ_HEAD_INITIALIZER(idle);
+static struct co_list runnable = TAILQ_HEAD_INITIALIZER(runnable);
+static size_t stack_size;
+static unsigned limit, live, nidle;
+static bool kicked;
 
 void
 co_init(size_t stack_bytes, unsigned max)
 {
 	stack_size = (stack_bytes + 4095) & ~(size_t)4095;
 #if defined(__SANITIZE_ADDRESS__)
-	stack_size *= 4;	/* instrumented frames are larger */
+	stack_size *= 4; /* instrumented frames are larger */
 #endif
 	limit = max;
 }
@@ -91,8 +91,12 @@ __asm__(".text\n"
 #define SWITCH_FINISH(save, bottom, size) \
 	__sanitizer_finish_switch_fiber(save, bottom, size)
 #else
-#define SWITCH_START(save, bottom, size)	do { } while (0)
-#define SWITCH_FINISH(save, bottom, size)	do { } while (0)
+#define SWITCH_START(save, bottom, size) \
+	do {                             \
+	} while (0)
+#define SWITCH_FINISH(save, bottom, size) \
+	do {                              \
+	} while (0)
 #endif
 
 /* Back to whoever resumed us. */
@@ -181,8 +185,8 @@ co_unmap(struct co *c)
 }
 
 struct co *
-co_new(const char *name, void (*fn)(void *), void *arg,
-    void (*wake)(struct co *))
+co_new(
+    const char *name, void (*fn)(void *), void *arg, void (*wake)(struct co *))
 {
 	struct co *c;
 

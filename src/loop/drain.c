@@ -7,15 +7,14 @@
 
 #include "loop/loop_priv.h"
 
-#define PROBES_MAX	8
+#define PROBES_MAX 8
 
 static struct {
-	const char	*name;
-	unsigned	(*pending)(void);
+	const char *name;
+	unsigned (*pending)(void);
 } probes[PROBES_MAX];
-static unsigned	nprobes;
-static int64_t	timeout, until;
-
+static unsigned nprobes;
+static int64_t timeout, until;
 
 static int
 drain_step(void)

@@ -17,24 +17,24 @@
 #include "loop/loop_priv.h"
 
 struct job {
-	TAILQ_ENTRY(job)	 entry;
-	void			(*fn)(void *);
-	void			*arg;
-	bool			 started;
-	struct wait		 wait;
+	TAILQ_ENTRY(job) entry;
+	void (*fn)(void *);
+	void *arg;
+	bool started;
+	struct wait wait;
 };
 TAILQ_HEAD(jobs, job);
 
 static struct {
-	struct kore_event	 evt;		/* must be first */
-	int			 fd;
-	pthread_mutex_t		 lock;
-	pthread_cond_t		 work;
-	struct jobs		 queue, finished;
-	unsigned		 queued, limit, running;
-	pthread_t		 threads[32];
-	unsigned		 nthreads;
-	bool			 stopping;
+	struct kore_event evt; /* must be first */
+	int fd;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct jobs queue, finished;
+	unsigned queued, limit, running;
+	pthread_t threads[32];
+	unsigned nthreads;
+	bool stopping;
 } pool = { .fd = -1,
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.work = PTHREAD_COND_INITIALIZER };
@@ -47,8 +47,8 @@ pool_thread(void *arg UNUSED)
 
 	pthread_mutex_lock(&pool.lock);
 	for (;;) {
-		while ((job = TAILQ_FIRST(&pool.queue)) == NULL &&
-		    !pool.stopping)
+		while (
+		    (job = TAILQ_FIRST(&pool.queue)) == NULL && !pool.stopping)
 			pthread_cond_wait(&pool.work, &pool.lock);
 		if (job == NULL)
 			break;
@@ -109,8 +109,8 @@ pool_init(unsigned threads, unsigned queue)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned i = 0; i < threads && i < NELEM(pool.threads); i++) {
-		if (pthread_create(
-			&pool.threads[i], NULL, pool_thread, NULL) != 0)
+		if (pthread_create(&pool.threads[i], NULL, pool_thread, NULL) !=
+		    0)
 			fatal("pool: cannot start a thread");
 		pool.nthreads++;
 	}

@@ -21,9 +21,8 @@
 
 #include "loop/loop_priv.h"
 
-
-static unsigned		live;
-static uint64_t		orphans;
+static unsigned live;
+static uint64_t orphans;
 
 static void
 request_wake(struct co *c)
@@ -76,8 +75,8 @@ request_run(struct http_request *req, void (*fn)(struct http_request *))
 	struct co *c = req->hdlr_extra;
 
 	if (c == NULL && (c = request_start(req, fn)) == NULL) {
-		http_response_header(req, "content-type",
-		    "application/problem+json");
+		http_response_header(
+		    req, "content-type", "application/problem+json");
 		http_response_header(req, "retry-after", "1");
 		http_response(req, 503, busy, sizeof(busy) - 1);
 		return (KORE_RESULT_OK);
@@ -104,7 +103,7 @@ pin(struct http_request *req, struct co *c)
 	t->state = KORE_TASK_STATE_CREATED;
 	t->fds[0] = t->fds[1] = -1;
 	pthread_rwlock_init(&t->lock, NULL);
-	kore_task_bind_request(t, req);	/* also puts it to sleep */
+	kore_task_bind_request(t, req); /* also puts it to sleep */
 	c->pin = t;
 }
 
@@ -146,7 +145,7 @@ bool
 request_alive(const struct http_request *req)
 {
 	return (req->owner != NULL && !(req->flags & HTTP_REQUEST_DELETE) &&
-	    req->owner->state != CONN_STATE_DISCONNECTING);
+		req->owner->state != CONN_STATE_DISCONNECTING);
 }
 
 unsigned

@@ -60,7 +60,7 @@ static struct sock_filter filter[] = {
 	KORE_SYSCALL_ALLOW(restart_syscall),
 };
 
-void	kore_seccomp_hook(void);
+void kore_seccomp_hook(void);
 
 void
 sandbox_extend(void)

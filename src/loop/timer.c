@@ -10,18 +10,18 @@
 
 #include "loop/loop_priv.h"
 
-#define STEP_MS		4
-#define SLOTS		1024	/* a turn of the wheel: 4 s */
+#define STEP_MS 4
+#define SLOTS   1024 /* a turn of the wheel: 4 s */
 
 TAILQ_HEAD(slot, timer);
 
-static struct slot	 wheel[SLOTS];
-static int64_t		 clock_tick;	/* last tick that was run */
-static int64_t		 armed_tick;	/* 0: not armed */
+static struct slot wheel[SLOTS];
+static int64_t clock_tick; /* last tick that was run */
+static int64_t armed_tick; /* 0: not armed */
 static struct kore_timer *armed;
-static unsigned		 ntimers;
+static unsigned ntimers;
 
-static void	wheel_turn(void *, u_int64_t);
+static void wheel_turn(void *, u_int64_t);
 
 static int64_t
 tick_of(int64_t ms)
@@ -93,7 +93,7 @@ wheel_turn(void *arg UNUSED, u_int64_t kore_now UNUSED)
 {
 	int64_t now = time_mono_ms(), last = now / STEP_MS;
 
-	armed = NULL;	/* Kore frees it after this call */
+	armed = NULL; /* Kore frees it after this call */
 	if (last - clock_tick > SLOTS)
 		clock_tick = last - SLOTS;
 	while (clock_tick < last) {

@@ -13,8 +13,8 @@
 #include "obs/obs.h"
 #include "ops/ops.h"
 
-static uint8_t	token_hashed[TOKEN_HASH_BYTES];
-static bool	token_set;
+static uint8_t token_hashed[TOKEN_HASH_BYTES];
+static bool token_set;
 
 static void
 hash(const char *s, size_t len, uint8_t out[TOKEN_HASH_BYTES])
@@ -33,8 +33,8 @@ ops_init(char *msg, size_t msglen)
 		return (RES_OK);
 	if ((f = fopen(path, "re")) == NULL ||
 	    fgets(line, sizeof(line), f) == NULL) {
-		(void)snprintf(msg, msglen,
-		    "metrics_token_file %s cannot be read", path);
+		(void)snprintf(
+		    msg, msglen, "metrics_token_file %s cannot be read", path);
 		if (f != NULL)
 			fclose(f);
 		return (RES_ERR);

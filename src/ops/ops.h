@@ -7,15 +7,15 @@
 
 #include "http/http.h"
 
-co_fn enum res	health_live(struct ctx *);
-co_fn enum res	health_ready(struct ctx *);
-co_fn enum res	metrics_get(struct ctx *);
-co_fn enum res	openapi_get(struct ctx *);
+co_fn enum res health_live(struct ctx *);
+co_fn enum res health_ready(struct ctx *);
+co_fn enum res metrics_get(struct ctx *);
+co_fn enum res openapi_get(struct ctx *);
 extern const struct schema schema_health;
 
 /* Reads the metrics token, if one is set. In the parent, before chroot. */
-enum res	ops_init(char *msg, size_t msglen);
+enum res ops_init(char *msg, size_t msglen);
 /* Copies the runtime's counters into metrics; from a worker's timer. */
-void		ops_gauges(void);
+void ops_gauges(void);
 
 #endif

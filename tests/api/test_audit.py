@@ -5,7 +5,6 @@ import uuid
 
 import psycopg
 import pytest
-
 from lib import data
 from lib.db import audit_of, audit_row, connect
 from lib.problem import problem
@@ -18,7 +17,12 @@ def story(clinician, patient):
     """A patient with a known history; her id and the replies, oldest first."""
     created = clinician.post("/v1/patients", data.patient())
     path = f"/v1/patients/{created.json()['id']}"
-    replies = [created, clinician.get(path), clinician.patch(path, {"notes": "x"}), clinician.get(path)]
+    replies = [
+        created,
+        clinician.get(path),
+        clinician.patch(path, {"notes": "x"}),
+        clinician.get(path),
+    ]
     return created.json()["id"], replies
 
 
@@ -53,7 +57,9 @@ def test_filters_narrow_and_combine(auditor, clinician, other_clinician, story):
     patient_id, _ = story
     get = auditor.get(EVENTS, object_id=patient_id, action="patient.read").json()["items"]
     assert [i["action"] for i in get] == ["patient.read"] * 2
-    get = auditor.get(EVENTS, actor_id=clinician.user["id"], action="patient.update").json()["items"]
+    get = auditor.get(EVENTS, actor_id=clinician.user["id"], action="patient.update").json()[
+        "items"
+    ]
     assert {(i["action"], i["actor"]["id"]) for i in get} == {
         ("patient.update", clinician.user["id"])
     }
@@ -82,7 +88,10 @@ def test_events_come_in_pages(auditor, story):
         ({"limit": "0"}, {"?limit"}),
         ({"cursor": "x"}, {"?cursor"}),
         ({"when": "now"}, {"?when"}),
-        ({"object_id": "x", "actor_id": "y", "colour": "z"}, {"?object_id", "?actor_id", "?colour"}),
+        (
+            {"object_id": "x", "actor_id": "y", "colour": "z"},
+            {"?object_id", "?actor_id", "?colour"},
+        ),
     ],
 )
 def test_queries_are_checked(auditor, query, pointers):
@@ -139,8 +148,9 @@ def test_nobody_changes_the_log_over_http(auditor, admin, story):
     ],
 )
 def test_the_server_s_role_may_not(instance, sql):
-    with psycopg.connect(instance.server_dsn) as db, pytest.raises(
-        psycopg.errors.InsufficientPrivilege
+    with (
+        psycopg.connect(instance.server_dsn) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         db.execute(sql)
 
@@ -152,8 +162,9 @@ def test_not_even_the_owner_changes_audit_rows(instance, story, verb):
         "DELETE": "DELETE FROM eleusis.audit_event WHERE true",
         "TRUNCATE": "TRUNCATE eleusis.audit_event",
     }[verb]
-    with psycopg.connect(instance.owner_dsn) as db, pytest.raises(
-        psycopg.errors.InsufficientPrivilege
+    with (
+        psycopg.connect(instance.owner_dsn) as db,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         db.execute(sql)
 

@@ -9,8 +9,8 @@ import threading
 import time
 
 import pytest
-
 from lib import data, raw
+from lib.db import audit_row, connect
 from lib.problem import problem, traced
 
 PATIENTS = "/v1/patients"
@@ -78,7 +78,9 @@ def test_other_methods_name_the_right_ones(clinician, patient):
             assert names - {"HEAD", "OPTIONS"} == allowed - {"HEAD"}, path
 
 
-@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "PROPFIND", "get", "GETX", "X" * 50, "G\tT"])
+@pytest.mark.parametrize(
+    "method", ["TRACE", "CONNECT", "PROPFIND", "get", "GETX", "X" * 50, "G\tT"]
+)
 def test_methods_that_http_or_we_do_not_know(instance, method):
     reply = raw.exchange(instance, raw.head(instance, method, "/v1/me", "Connection: close"))
     assert raw.status(reply) in (400, 401, 404, 405, 501), reply[:200]
@@ -186,7 +188,9 @@ def test_another_host_is_misdirected(instance):
 
 
 def test_old_http_is_not_spoken_or_spoken_right(instance):
-    reply = raw.exchange(instance, b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n", timeout=3)
+    reply = raw.exchange(
+        instance, b"GET /health/live HTTP/1.0\r\nHost: localhost\r\n\r\n", timeout=3
+    )
     assert raw.status(reply) in (200, 400, 421, 505)
 
 
@@ -238,8 +242,6 @@ def test_clients_that_leave_are_no_harm(instance, clinician, how, part):
 
 def test_a_write_whose_client_left_is_done_in_full_or_not_at_all(instance, clinician):
     """Patient and audit row together, even when nobody waits for the reply."""
-    from lib.db import connect
-
     bodies = [data.patient() for _ in range(20)]
     for patient in bodies:
         body = json.dumps(patient).encode()
@@ -291,7 +293,11 @@ def test_idle_connections_do_not_keep_others_out(instance, clinician):
 
 
 def test_plain_http_on_the_tls_port_is_no_harm(instance, clinician):
-    for junk in (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", secrets.token_bytes(300), b"\x16\x03"):
+    for junk in (
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        secrets.token_bytes(300),
+        b"\x16\x03",
+    ):
         with socket.create_connection(instance.address, timeout=5) as plain:
             plain.sendall(junk)
             plain.settimeout(0.5)
@@ -327,8 +333,6 @@ def test_headers_of_any_kind_are_harmless(instance, clinician, name, value):
 
 
 def test_a_forged_address_is_not_believed(instance, clinician, patient):
-    from lib.db import audit_row
-
     path = f"{PATIENTS}/{patient()['id']}"
     headers = {"x-forwarded-for": "6.6.6.6", "forwarded": "for=6.6.6.6", "x-real-ip": "6.6.6.6"}
     reply = clinician.http.get(path, headers=headers)

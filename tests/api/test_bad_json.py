@@ -5,7 +5,6 @@ import random
 
 import httpx
 import pytest
-
 from lib import data
 from lib.db import count
 from lib.problem import problem

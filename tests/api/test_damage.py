@@ -1,7 +1,6 @@
 """Rows damaged in the database: the seals hold, the request fails, nothing leaks."""
 
 import pytest
-
 from lib.db import connect
 
 pytestmark = pytest.mark.faults

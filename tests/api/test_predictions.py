@@ -7,7 +7,6 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-
 from lib import data
 from lib.db import audit_of, audit_row
 from lib.problem import problem
@@ -71,8 +70,10 @@ def test_the_list_of_models_is_that_of_the_files(clinician):
     for name, path in MODELS.items():
         model = listed[name, path.name]
         assert model["title"] == schema(name)["title"]
-        assert model["digest"].startswith("sha256:") and len(model["digest"]) == 71
-        assert model["schema_digest"].startswith("sha256:") and len(model["schema_digest"]) == 71
+        assert model["digest"].startswith("sha256:")
+        assert len(model["digest"]) == 71
+        assert model["schema_digest"].startswith("sha256:")
+        assert len(model["schema_digest"]) == 71
         assert [f["name"] for f in model["features"]] == features(name)
 
 
@@ -256,7 +257,8 @@ def test_an_unknown_patient_is_not_found(instance, clinician, other_clinician, m
     reply = ask(other_clinician, mine)
     problem(reply, "not-found")
     rows = audit_of(instance, reply)
-    assert rows and rows[-1]["outcome"] == "denied"
+    assert rows
+    assert rows[-1]["outcome"] == "denied"
     assert mine["id"] in str(rows[-1])
 
 

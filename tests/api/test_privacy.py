@@ -5,7 +5,6 @@ import secrets
 import time
 
 import pytest
-
 from lib import data
 from lib.client import Api
 from lib.db import connect, database_bytes, redis_bytes, tables
@@ -18,7 +17,13 @@ KAPPA, VALUE = 731.4159265, 17.3205081
 def forms(value: str) -> set[bytes]:
     """How a leaked text might look: itself, folded, in hexadecimal, in base64."""
     plain = value.encode()
-    found = {plain, plain.lower(), plain.upper(), plain.hex().encode(), plain.hex().upper().encode()}
+    found = {
+        plain,
+        plain.lower(),
+        plain.upper(),
+        plain.hex().encode(),
+        plain.hex().upper().encode(),
+    }
     # Base64 of any alignment: cut to the characters that depend on the text alone.
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + plain)

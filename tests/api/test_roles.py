@@ -3,9 +3,8 @@
 import uuid
 
 import pytest
-
 from lib import data
-from lib.db import audit_of
+from lib.db import audit_of, connect
 from lib.problem import problem
 from lib.tables import roles
 
@@ -131,8 +130,6 @@ def blank(path: str) -> str:
 
 
 def test_a_disabled_user_is_shut_out_of_her_patients(instance, log_in):
-    from lib.db import connect
-
     who = log_in("clinician")
     made = who.made("/v1/patients", data.patient())
     with connect(instance) as db:

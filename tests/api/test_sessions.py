@@ -4,7 +4,6 @@ import time
 from http.cookies import SimpleCookie
 
 import pytest
-
 from lib import data
 from lib.client import Api
 from lib.db import keys, read_key, redis_bytes, store
@@ -90,7 +89,13 @@ def test_a_foreign_origin_is_refused(browser, instance):
     sure = {"x_csrf_token": browser.csrf}
     assert send(browser, origin=instance.env["ELEUSIS_ORIGIN"], **sure).status_code == 201
     own = instance.env["ELEUSIS_ORIGIN"]
-    for origin in ("https://evil.example", "null", own + ".evil.example", "http://localhost", own + "0"):
+    for origin in (
+        "https://evil.example",
+        "null",
+        own + ".evil.example",
+        "http://localhost",
+        own + "0",
+    ):
         problem(send(browser, origin=origin, **sure), "csrf")
 
 
@@ -136,7 +141,16 @@ def test_the_cookie_is_found_among_others(browser, anonymous):
 
 
 def test_cookie_values_of_any_kind_are_harmless(anonymous):
-    for value in ("", "=", ";", f"{COOKIE}", f"{COOKIE}=", f"{COOKIE}=%00", "=" * 500, f"{COOKIE}=" + "é" * 40):
+    for value in (
+        "",
+        "=",
+        ";",
+        f"{COOKIE}",
+        f"{COOKIE}=",
+        f"{COOKIE}=%00",
+        "=" * 500,
+        f"{COOKIE}=" + "é" * 40,
+    ):
         reply = anonymous.http.get("/v1/me", headers={"cookie": value.encode()})
         assert reply.status_code in (400, 401), value
 

@@ -20,7 +20,9 @@ def connect(instance) -> psycopg.Connection:
 def audit_of(instance, reply) -> list[dict]:
     """The audit rows of one request, oldest first."""
     with connect(instance) as db:
-        return db.execute(AUDIT.format("request_id = %s"), [reply.headers["x-request-id"]]).fetchall()
+        return db.execute(
+            AUDIT.format("request_id = %s"), [reply.headers["x-request-id"]]
+        ).fetchall()
 
 
 def audit_row(instance, reply, action: str, outcome: str = "allowed") -> dict:

@@ -14,10 +14,12 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import redis
 
 from lib import process
+from lib.client import Api
 from lib.logs import read_log
 from lib.process import wait_until
 from lib.tables import ROOT
@@ -176,10 +178,6 @@ class Instance:
 
     def healthy(self) -> bool:
         """Ready by its own word."""
-        import httpx
-
-        from lib.client import Api
-
         with Api(self) as api, contextlib.suppress(httpx.TransportError):
             return api.get("/health/ready").status_code == 200
         return False
@@ -229,10 +227,11 @@ class Instance:
         return int((self.var / "pg/data/postmaster.pid").read_text().split()[0])
 
     def postgres_answers(self) -> bool:
-        with contextlib.suppress(psycopg.OperationalError):
-            with psycopg.connect(self.superuser_dsn, connect_timeout=2):
-                return True
-        return False
+        try:
+            psycopg.connect(self.superuser_dsn, connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def stop_redis(self) -> None:
         self.service("redis", "stop")
@@ -242,7 +241,8 @@ class Instance:
         assert self.redis_answers()
 
     def redis_answers(self) -> bool:
-        with contextlib.suppress(redis.RedisError):
+        try:
             with redis.Redis(**self.redis, socket_timeout=2) as r:
                 return bool(r.ping())
-        return False
+        except redis.RedisError:
+            return False

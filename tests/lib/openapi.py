@@ -74,9 +74,7 @@ class Contract:
     def absolute(self, schema):
         """The schema with references that hold outside the document."""
         if isinstance(schema, dict):
-            return {
-                k: ROOT_URI + v if k == "$ref" else self.absolute(v) for k, v in schema.items()
-            }
+            return {k: ROOT_URI + v if k == "$ref" else self.absolute(v) for k, v in schema.items()}
         if isinstance(schema, list):
             return [self.absolute(v) for v in schema]
         return schema

@@ -29,7 +29,8 @@ def problem(
     assert isinstance(document.get("detail", ""), str)
     named = [error["pointer"] for error in document.get("errors", [])]
     for error in document.get("errors", []):
-        assert error["code"] and error["detail"], error
+        assert error["code"], error
+        assert error["detail"], error
     if pointers is not None:
         assert set(named) == pointers, document
         assert len(named) == len(pointers), f"a field is named twice: {named}"

@@ -12,9 +12,11 @@ def connection(instance, timeout: float = 10.0) -> Iterator[ssl.SSLSocket]:
     """A handshaken connection to the instance."""
     where = urlsplit(instance.url)
     context = ssl.create_default_context(cafile=instance.ca)
-    with socket.create_connection((where.hostname, where.port), timeout=timeout) as plain:
-        with context.wrap_socket(plain, server_hostname=where.hostname) as tls:
-            yield tls
+    with (
+        socket.create_connection((where.hostname, where.port), timeout=timeout) as plain,
+        context.wrap_socket(plain, server_hostname=where.hostname) as tls,
+    ):
+        yield tls
 
 
 def head(instance, method: str, path: str, *headers: str, host: str | None = None) -> bytes:

@@ -5,30 +5,13 @@
  * cells past the features are ignored (heldout.csv has the label there), and
  * so is a first line that does not begin with a number. Answers
  * "probability,margin" a row, with 9 digits: exact for float32.
- *
- *	forest_score --bench MODEL_DIR < rows.csv
- *
- * answers the nanoseconds one row takes, one row at a time.
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "predict/predict.h"
-
-#define BENCH_ROUNDS 5
-#define BENCH_NS     300000000.0 /* at least, a round */
-
-static double
-now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ((double)ts.tv_sec * 1e9 + (double)ts.tv_nsec);
-}
 
 static bool
 parse_row(char *line, float *x, unsigned n)
@@ -89,44 +72,19 @@ print_scores(const struct model *m, const float *rows, size_t nrows)
 	}
 }
 
-/* The best of a few rounds over all rows. */
-static void
-print_bench(const struct model *m, const float *rows, size_t nrows)
-{
-	double best = INFINITY;
-	volatile double sink = 0;
-
-	for (int round = 0; round < BENCH_ROUNDS; round++) {
-		double start = now_ns(), spent;
-		size_t scored = 0;
-
-		do {
-			for (size_t i = 0; i < nrows; i++)
-				sink =
-				    sink + model_score(m,
-					       rows + i * m->nfeatures, NULL);
-			scored += nrows;
-			spent = now_ns() - start;
-		} while (spent < BENCH_NS);
-		best = fmin(best, spent / (double)scored);
-	}
-	printf("%.1f\n", best);
-}
-
 int
 main(int argc, char **argv)
 {
-	bool bench = argc == 3 && strcmp(argv[1], "--bench") == 0;
 	struct model *m;
 	char msg[512];
 	size_t nrows = 0;
 	float *rows;
 
-	if (argc != 2 && !bench) {
-		fprintf(stderr, "usage: forest_score [--bench] MODEL_DIR\n");
+	if (argc != 2) {
+		fprintf(stderr, "usage: forest_score MODEL_DIR\n");
 		return (2);
 	}
-	if (model_load(argv[argc - 1], &m, msg, sizeof(msg)) != RES_OK) {
+	if (model_load(argv[1], &m, msg, sizeof(msg)) != RES_OK) {
 		fprintf(stderr, "forest_score: %s\n", msg);
 		return (1);
 	}
@@ -135,10 +93,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "forest_score: no rows\n");
 		return (1);
 	}
-	if (bench)
-		print_bench(m, rows, nrows);
-	else
-		print_scores(m, rows, nrows);
+	print_scores(m, rows, nrows);
 	free(rows);
 	model_destroy(&m);
 	return (0);

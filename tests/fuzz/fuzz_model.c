@@ -2,7 +2,11 @@
  * libFuzzer target for the two parsers that read a model directory. The first
  * byte picks one. A forest that is accepted is scored as well: whatever passes
  * validation must not read out of bounds or hang.
- *	clang -fsanitize=fuzzer,address,undefined ...
+ *
+ * clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc \
+ *     tests/fuzz/fuzz_model.c src/predict/{forest,forest_columns}.c \
+ *     src/predict/{forest_json,model_schema}.c src/base/[a-z]*.c \
+ *     -lyajl -lsodium -lm
  */
 #include <math.h>
 #include <stdlib.h>
