@@ -3,13 +3,15 @@
 
 FROM debian:bookworm-slim AS builder
 WORKDIR /opt/eleusis
-COPY dev.d dev.d
+COPY dev.d/install-packages dev.d/packages-run.txt dev.d/packages-build.txt dev.d/
 RUN dev.d/install-packages run build
-# Kore changes seldom: its layer is kept while sources change.
+# Kore changes seldom: its layer is kept while sources change. Its package
+# file may be put into dev.d/ beforehand, then
+#   --build-arg KORE_DEB=/opt/eleusis/dev.d/kore_4.2.3-2_amd64.deb
+# needs no archive that still has it.
+COPY dev.d/kore* dev.d/fetch-kore dev.d/build-kore dev.d/
 COPY patches patches
 COPY Makefile ./
-# A package file put into dev.d/ beforehand serves builds without a network:
-#   --build-arg KORE_DEB=/opt/eleusis/dev.d/kore_4.2.3-2_amd64.deb
 ARG KORE_DEB=
 RUN make kore
 COPY src src

@@ -185,7 +185,11 @@ floor_start() {
 }
 
 floor_stop() {
-	stop_pid "$(cat "$RUN/floor.pid" 2>/dev/null || echo 0)" TERM 20
+	local pid
+	pid=$(cat "$RUN/floor.pid" 2>/dev/null) || return 0
+	if pid_runs "$pid" kore; then
+		stop_pid "$pid" TERM 20
+	fi
 }
 
 # Against a server of its own: real password hashes, no limits in the way.
@@ -197,6 +201,7 @@ cmd_bench() {
 	done
 	need_root
 	private_instance bench
+	trap 'floor_stop; cmd_down >/dev/null' EXIT
 	steps 12
 	steps_build run services build test bench
 	step "Python environment" venv \

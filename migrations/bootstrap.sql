@@ -51,7 +51,10 @@ COMMENT ON ROLE eleusis_owner IS 'Owns the schema eleusis and migrates it';
 COMMENT ON ROLE eleusis_server IS
 'The API server: no DDL, audit rows are append-only, patients by functions';
 
-SELECT format('CREATE DATABASE %I OWNER eleusis_owner ENCODING ''UTF8'' TEMPLATE template0', :'dbname')
+SELECT format(
+    'CREATE DATABASE %I OWNER eleusis_owner ENCODING ''UTF8'''
+    ' TEMPLATE template0', :'dbname'
+)
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_database AS d WHERE d.datname = :'dbname'
 )

@@ -6,8 +6,8 @@ the training data hold. Only features with missing values in the training
 data are nullable, since XGBoost learns a default direction from nothing else.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable
 
 import numpy as np
 import pandas as pd

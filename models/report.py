@@ -13,10 +13,9 @@ import numpy as np
 import sklearn
 import sksurv
 import xgboost
+from catalogue import Dataset, Spec
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score, roc_curve
-
-from catalogue import Dataset, Spec
 
 BOOTSTRAPS = 2000
 BLUE, GREY = "#1f5a94", "#8a8f98"
@@ -327,7 +326,8 @@ training part; an illustration, not advice):
 | below | {c["false_negative"]:,} | {c["true_negative"]:,} |
 
 Sensitivity {c["sensitivity"]:.3f}, specificity {c["specificity"]:.3f}, positive predictive value
-{c["positive_predictive_value"]:.3f}, negative predictive value {c["negative_predictive_value"]:.3f}.
+{c["positive_predictive_value"]:.3f}, negative predictive value \
+{c["negative_predictive_value"]:.3f}.
 
 ### Subgroups
 

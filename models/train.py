@@ -16,11 +16,10 @@ import json
 from pathlib import Path
 
 import numpy as np
-import xgboost as xgb
-from sklearn.model_selection import StratifiedKFold, train_test_split
-
 import report
+import xgboost as xgb
 from catalogue import SPECS, Dataset, Spec
+from sklearn.model_selection import StratifiedKFold, train_test_split
 
 SEED = 20240229
 HELDOUT_SHARE = 0.3

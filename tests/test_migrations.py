@@ -181,7 +181,7 @@ def test_definer_functions_fix_their_search_path(owner):
           FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
           JOIN pg_roles r ON r.oid = p.proowner WHERE n.nspname = 'eleusis'""").fetchall()
     for name, definer, config, role in found:
-        assert "search_path=pg_catalog, pg_temp" in config, name
+        assert "search_path=pg_catalog, pg_temp" in (config or []), name
         assert definer == (name in FUNCTIONS), name
         assert role == "eleusis_owner", name
 

@@ -317,7 +317,7 @@ redis_unavailable(struct env *env, const char *why)
 	err_private(&env->err, "Redis: %s", why);
 	env->err.retry_after = 1;
 	return (err_fail(&env->err, PROBLEM_UNAVAILABLE,
-	    "Sessions cannot be checked just now."));
+	    "Sessions and limits cannot be looked up just now."));
 }
 
 static co_fn enum res

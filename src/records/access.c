@@ -123,7 +123,7 @@ access_broken(struct ctx *cx, const char *type, const struct uuid *id)
 }
 
 co_fn enum res
-access_write_failed(struct ctx *cx, const char *type, const struct uuid *id)
+access_db_failed(struct ctx *cx, const char *type, const struct uuid *id)
 {
 	if (access_refused(cx, "EL404"))
 		return (access_denied(cx, type, id));

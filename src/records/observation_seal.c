@@ -12,17 +12,16 @@
 #define CODE_CONTEXT	"observation.code"
 
 void
-observation_code_index(const struct data_key *key, const char *code,
-    uint8_t out[CODE_INDEX_BYTES])
+observation_code_index(struct arena *arena, const struct data_key *key,
+    const char *code, uint8_t out[CODE_INDEX_BYTES])
 {
 	uint8_t digest[DIGEST_BYTES];
-	char text[128] = CODE_CONTEXT; /* its NUL parts it from the code */
-	size_t len = sizeof(CODE_CONTEXT), n = strlen(code);
+	struct buf text;
 
-	if (n > sizeof(text) - len)
-		n = sizeof(text) - len;
-	memcpy(text + len, code, n);
-	vault_digest(key, text, len + n, digest);
+	buf_init(&text, arena, 64);
+	buf_append(&text, CODE_CONTEXT, sizeof(CODE_CONTEXT)); /* and NUL */
+	buf_puts(&text, code);
+	vault_digest(key, text.data, text.len, digest);
 	memcpy(out, digest, CODE_INDEX_BYTES);
 }
 

@@ -33,8 +33,10 @@ key_for_write(struct ctx *cx, const struct uuid *patient)
 	if (vault_cache_get(patient, key))
 		return (key);
 	patient_args(cx, &a, patient);
-	if (db_exec(&cx->env, patient_key_stmt, &a, &rows) != RES_OK)
+	if (db_exec(&cx->env, patient_key_stmt, &a, &rows) != RES_OK) {
+		(void)access_db_failed(cx, "patient", patient);
 		return (NULL);
+	}
 	if (db_count(rows) == 0) {
 		(void)access_denied(cx, "patient", patient);
 		return (NULL);
@@ -55,14 +57,14 @@ observation_create(struct ctx *cx, struct observation *o)
 	if ((key = key_for_write(cx, &o->patient)) == NULL)
 		return (RES_ERR);
 	uuid_v7(&o->id);
-	observation_code_index(key, o->code, code_index);
+	observation_code_index(cx->env.arena, key, o->code, code_index);
 	observation_seal(cx->env.arena, key, o, &payload);
 	event_of(cx, &event, &o->patient, &o->id);
 	if (observation_db_create(cx, &event, o, code_index, &payload) ==
 	    RES_OK)
 		return (RES_OK);
 
-	return (access_write_failed(cx, "patient", &o->patient));
+	return (access_db_failed(cx, "patient", &o->patient));
 }
 
 static co_fn enum res

@@ -37,7 +37,7 @@ create_failed(struct ctx *cx)
 	if (access_refused(cx, "23505"))
 		return (mrn_taken(cx, NULL));
 	if (!access_refused(cx, "EL403"))
-		return (access_write_failed(cx, "patient", NULL));
+		return (access_db_failed(cx, "patient", NULL));
 
 	/* Disabled, or of another role, since the session began. */
 	err_clear(&cx->env.err);
@@ -139,7 +139,7 @@ patient_list(struct ctx *cx, const struct page *page, const char *mrn,
 
 	if (patient_db_list(cx, page, patient_mrn_index(cx->env.arena, mrn),
 		&rows) != RES_OK)
-		return (RES_ERR);
+		return (access_db_failed(cx, "patient", NULL));
 	*n = db_count(rows);
 	shown = *n > page->limit ? page->limit : *n;
 	*list = arena_alloc(cx->env.arena,
@@ -183,7 +183,7 @@ store_change(struct ctx *cx, const struct data_key *key, struct patient *p,
 	if (access_refused(cx, "23505"))
 		return (mrn_taken(cx, &p->id));
 
-	return (access_write_failed(cx, "patient", &p->id));
+	return (access_db_failed(cx, "patient", &p->id));
 }
 
 /*
@@ -201,7 +201,7 @@ patient_update(struct ctx *cx, const struct uuid *id, const struct jval *patch,
 
 	patient_args(cx, &a, id);
 	if (db_exec(&cx->env, patient_get_stmt, &a, &rows) != RES_OK)
-		return (RES_ERR);
+		return (access_db_failed(cx, "patient", id));
 	if (db_count(rows) == 0)
 		return (access_denied(cx, "patient", id));
 	if (open_row(cx, rows, 0, &key, p) != RES_OK)

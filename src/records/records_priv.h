@@ -147,8 +147,8 @@ void	 observation_write_fields(struct json_out *,
 /* observation_seal.c: pure. */
 #define CODE_INDEX_BYTES 16
 /* Keyed by the patient's own key: codes of two patients do not compare. */
-void	 observation_code_index(const struct data_key *, const char *code,
-	    uint8_t out[CODE_INDEX_BYTES]);
+void	 observation_code_index(struct arena *, const struct data_key *,
+	    const char *code, uint8_t out[CODE_INDEX_BYTES]);
 void	 observation_seal(struct arena *, const struct data_key *,
 	    const struct observation *, struct sealed *);
 /* Needs o->patient only. */
@@ -217,8 +217,8 @@ co_fn enum res access_failed(struct ctx *, const char *type,
 	    const struct uuid *id);
 co_fn enum res access_broken(struct ctx *, const char *type,
 	    const struct uuid *id);
-/* A write that failed: EL404 is denied, UNAVAILABLE stays, else failed. */
-co_fn enum res access_write_failed(struct ctx *, const char *type,
+/* A statement that failed: EL404 is denied, UNAVAILABLE stays, else failed. */
+co_fn enum res access_db_failed(struct ctx *, const char *type,
 	    const struct uuid *id);
 
 #endif

@@ -21,7 +21,7 @@ def valid(**changes) -> dict:
 
 
 def test_an_observation_is_created_and_read_back(clinician, path):
-    body = valid(unit="mg/dL", effective_at="2026-01-31T08:00:00Z", note="fasting, “calm”")
+    body = valid(unit="mg/dL", effective_at="2024-01-31T08:00:00Z", note="fasting, “calm”")
     reply = clinician.post(path, body)
     assert reply.status_code == 201
     made = reply.json()
@@ -30,7 +30,7 @@ def test_an_observation_is_created_and_read_back(clinician, path):
     assert {k: made[k] for k in body if k != "effective_at"} == {
         k: v for k, v in body.items() if k != "effective_at"
     }
-    assert datetime.fromisoformat(made["effective_at"]) == datetime(2026, 1, 31, 8, tzinfo=UTC)
+    assert datetime.fromisoformat(made["effective_at"]) == datetime(2024, 1, 31, 8, tzinfo=UTC)
     assert reply.headers["location"].endswith(f"{path}/{made['id']}")
     assert clinician.get(f"{path}/{made['id']}").json() == made
     assert clinician.get(path).json()["items"][0] == made
@@ -45,9 +45,9 @@ def test_unit_and_time_have_defaults(clinician, path):
 
 
 def test_times_may_have_any_offset(clinician, path):
-    made = clinician.made(path, valid(effective_at="2026-01-31T09:30:00.25+01:30"))
+    made = clinician.made(path, valid(effective_at="2024-01-31T09:30:00.25+01:30"))
     assert datetime.fromisoformat(made["effective_at"]) == datetime(
-        2026, 1, 31, 8, 0, 0, 250000, tzinfo=UTC
+        2024, 1, 31, 8, 0, 0, 250000, tzinfo=UTC
     )
 
 
@@ -57,7 +57,7 @@ def test_every_code_takes_its_range_and_unit(clinician, path, code):
     for value in (kind.low, kind.high):
         made = clinician.made(path, {"code": code, "value": value, "unit": kind.unit})
         assert (made["value"], made["unit"]) == (value, kind.unit)
-    step = max(abs(kind.high), 1) * 1e-6
+    step = 10**-kind.decimals
     for value in (kind.low - step, kind.high + step, -1e300, 1e300):
         reply = clinician.post(path, {"code": code, "value": value})
         problem(reply, "validation-failed", {"/value"})
@@ -70,7 +70,16 @@ def test_a_unit_must_be_the_code_s_own(clinician, path, code):
         problem(reply, "validation-failed", {"/unit"})
 
 
-@pytest.mark.parametrize("value", [0.1, 1.1, 0.30000000000000004, 12.3456789012345, 39])
+WHOLE = [code for code, kind in TYPES.items() if kind.decimals == 0]
+
+
+@pytest.mark.parametrize("code", WHOLE)
+def test_whole_numbers_and_yes_or_no_have_no_halves(clinician, path, code):
+    reply = clinician.post(path, {"code": code, "value": TYPES[code].low + 0.5})
+    problem(reply, "validation-failed", {"/value"})
+
+
+@pytest.mark.parametrize("value", [0.1, 1.1, 12.34, 0.29, 39])
 def test_values_come_back_exactly(clinician, path, value):
     made = clinician.made(path, valid(value=value))
     assert clinician.get(f"{path}/{made['id']}").json()["value"] == value
@@ -89,15 +98,15 @@ def test_values_come_back_exactly(clinician, path, value):
         ({"value": True}, {"/value"}),
         ({"value": []}, {"/value"}),
         ({"unit": 5}, {"/unit"}),
-        ({"effective_at": "2026-01-31"}, {"/effective_at"}),
-        ({"effective_at": "2026-01-31T08:00:00"}, {"/effective_at"}),
-        ({"effective_at": "2026-02-30T08:00:00Z"}, {"/effective_at"}),
-        ({"effective_at": "2026-01-31T24:00:00Z"}, {"/effective_at"}),
-        ({"effective_at": "2026-01-31T08:60:00Z"}, {"/effective_at"}),
+        ({"effective_at": "2024-01-31"}, {"/effective_at"}),
+        ({"effective_at": "2024-01-31T08:00:00"}, {"/effective_at"}),
+        ({"effective_at": "2024-02-30T08:00:00Z"}, {"/effective_at"}),
+        ({"effective_at": "2024-01-31T24:00:00Z"}, {"/effective_at"}),
+        ({"effective_at": "2024-01-31T08:60:00Z"}, {"/effective_at"}),
         ({"effective_at": 1769846400}, {"/effective_at"}),
         ({"effective_at": ""}, {"/effective_at"}),
         ({"note": 1}, {"/note"}),
-        ({"note": "x" * 100_000}, {"/note"}),
+        ({"note": "x" * 5000}, {"/note"}),
         ({"note": "a\0b"}, {"/note"}),
         ({"colour": "red"}, {"/colour"}),
         ({"id": "01890000-0000-7000-8000-000000000000"}, {"/id"}),

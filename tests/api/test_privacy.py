@@ -11,7 +11,7 @@ from lib.db import connect, database_bytes, redis_bytes, tables
 from lib.problem import problem
 
 # A value no other test sends, as text and as a number.
-KAPPA, VALUE = 731.4159265, 17.3205081
+KAPPA, VALUE = 731.4159265, 0.7320508
 
 
 def forms(value: str) -> set[bytes]:
@@ -52,7 +52,7 @@ def secrets_of_a_life(instance, log_in):
     truncated = f'{{"given_name": "{body["given_name"]}"'.encode()
     problem(who.raw("POST", "/v1/patients", truncated), "malformed-json")
     note = data.word(20)
-    observation = {"code": "creatinine", "value": VALUE, "note": note}
+    observation = {"code": "wdbc_concavity_mean", "value": VALUE, "note": note}
     who.made(f"{path}/observations", observation)
     who.get(f"{path}/observations")
     inputs = data.FLCHAIN | {"kappa": KAPPA}

@@ -124,7 +124,7 @@ class Instance:
         """Request workers: children that are not the key manager."""
         parent = self.parent_pid()
         found = process.children(parent) if parent else []
-        return [pid for pid in found if "worker" in process.title(pid)]
+        return [pid for pid in found if "[wrk " in process.title(pid)]
 
     def command(self) -> list[str]:
         """As dev.d/server.sh starts it."""

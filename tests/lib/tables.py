@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 
 ROW = r"{macro}\(((?:[^()\"]|\"(?:[^\"\\]|\\.)*\"|\([^()]*\))*)\)"
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 CELL = re.compile(r"\"((?:[^\"\\]|\\.)*)\"|([^,\"]+)")
 
 
@@ -55,14 +54,14 @@ class ObservationType:
     unit: str
     low: float
     high: float
+    decimals: int
 
 
 def observation_types() -> dict[str, ObservationType]:
-    """code -> its unit and range."""
-    path = "records/tbl/observation_types.def"
-    macro = re.search(r"^([A-Z_]+)\(", (SRC / path).read_text(), re.M).group(1)
-    found = {}
-    for cells in rows(path, macro):
-        low, high = (float(c) for c in cells if NUMBER.fullmatch(c))
-        found[cells[1]] = ObservationType(cells[1], cells[2], low, high)
-    return found
+    """code -> its unit and limits."""
+    return {
+        code: ObservationType(code, unit, float(low), float(high), int(decimals))
+        for code, unit, low, high, decimals, *_ in rows(
+            "records/tbl/observation_types.def", "OBSERVATION"
+        )
+    }

@@ -43,12 +43,16 @@ static struct redis_script script_echo = { "echo", "return {KEYS[1], ARGV[1]}",
 static double
 arg(struct http_request *req, const char *name, double def)
 {
-	char *value;
+	const char *p = req->query_string;
+	size_t n = strlen(name);
 
-	http_populate_qs(req);
-	if (!http_argument_get_string(req, name, &value))
-		return (def);
-	return (strtod(value, NULL));
+	while (p != NULL) {
+		if (strncmp(p, name, n) == 0 && p[n] == '=')
+			return (strtod(p + n + 1, NULL));
+		if ((p = strchr(p, '&')) != NULL)
+			p++;
+	}
+	return (def);
 }
 
 static co_fn void
