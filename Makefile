@@ -85,7 +85,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(B)/kore/kore
 	$(Q)$(CC) $(CFLAGS) $$(cat $(B)/kore/kore.features) -MMD -MP -c $< -o $@
 
 # The module's few symbols of Kore are found when Kore loads it.
-$(B)/eleusis.so: $(MAIN_OBJ)
+$(B)/eleusis.so: $(MAIN_OBJ) Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -shared $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
 	@mv $@.new $@
@@ -95,7 +95,7 @@ $(ARCHIVE): $(MAIN_OBJ)
 	$(call say,AR,$@)
 	$(Q)ar rcs $@ $(MAIN_OBJ)
 
-$(B)/eleusisctl: $(CTL_OBJ) $(ARCHIVE)
+$(B)/eleusisctl: $(CTL_OBJ) $(ARCHIVE) Makefile
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(LDFLAGS) $(CTL_OBJ) $(ARCHIVE) $(LIBS) -o $@.new
 	@mv $@.new $@
@@ -122,14 +122,17 @@ MOD_SO := $(patsubst %.c,$(B)/%.so,$(notdir $(MOD_SRC)))
 tools: $(TOOL_BIN) $(MOD_SO)
 
 define tool_rule
-$(B)/$(basename $(notdir $(1))): $(B)/obj/$(1:.c=.o) $(ARCHIVE)
+$(B)/$(basename $(notdir $(1))): $(B)/obj/$(1:.c=.o) $(ARCHIVE) Makefile
 	$$(call say,LD,$$@)
 	$$(Q)$$(CC) $$(LDFLAGS) $$< $$(ARCHIVE) $$(LIBS) -o $$@
 endef
+# A module of its own brings the lower floors along, hooks and all.
+MOD_OBJ := $(filter $(foreach a,base crypto obs loop io,$(B)/obj/src/$(a)/%),\
+	$(MAIN_OBJ))
 define mod_rule
-$(B)/$(basename $(notdir $(1))).so: $(B)/obj/$(1:.c=.o) $(ARCHIVE)
+$(B)/$(basename $(notdir $(1))).so: $(B)/obj/$(1:.c=.o) $(MOD_OBJ) Makefile
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) -shared $$(LDFLAGS) $$< $$(ARCHIVE) $$(LIBS) -o $$@
+	$$(Q)$$(CC) -shared $$(LDFLAGS) $$< $$(MOD_OBJ) $$(LIBS) -o $$@
 endef
 $(foreach src,$(TOOL_SRC),$(eval $(call tool_rule,$(src))))
 $(foreach src,$(MOD_SRC),$(eval $(call mod_rule,$(src))))

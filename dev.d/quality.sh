@@ -179,9 +179,7 @@ floor_start() {
 	setsid "$TOP/$BUILD/kore/kore" -f $KORE_FLAGS \
 	    -c "$TOP/loadtest/floor.conf" >"$VAR/log/floor.log" 2>&1 </dev/null &
 	printf 'https://localhost:%d/bench/floor' "$port" >"$RUN/floor.url"
-	curl --silent --show-error --fail --output /dev/null --noproxy '*' \
-	    --retry 50 --retry-delay 1 --retry-all-errors --max-time 5 \
-	    --retry-max-time 30 --cacert "$CERT/ca.pem" "$(cat "$RUN/floor.url")"
+	kore_wait "$!" "$(cat "$RUN/floor.url")" "$VAR/log/floor.log"
 }
 
 floor_stop() {

@@ -41,16 +41,18 @@ server_running() {
 	pid_runs "$(server_pid)" kore
 }
 
-# Prints the status of /health/ready, 000 without an answer.
+# http_status URL: the status of the answer, 000 without one.
+http_status() {
+	curl --silent --output /dev/null --max-time 2 --cacert "$CERT/ca.pem" \
+	    --noproxy '*' --write-out '%{http_code}' "$1" || true
+}
+
 server_ready() {
 	# shellcheck disable=SC2153 # from run/env
-	curl --silent --output /dev/null --max-time 2 --cacert "$CERT/ca.pem" \
-	    --noproxy '*' --write-out '%{http_code}' \
-	    "$ELEUSIS_URL/health/ready" || true
+	http_status "$ELEUSIS_URL/health/ready"
 }
 
 server_start() {
-	local pid
 	instance_load
 	server_running && return
 	if port_busy "$ELEUSIS_PORT" && ! port_closing "$ELEUSIS_PORT"; then
@@ -62,8 +64,7 @@ server_start() {
 	# shellcheck disable=SC2086
 	setsid "$TOP/$BUILD/kore/kore" -f $KORE_FLAGS -c "$TOP/kore.conf" \
 	    >>"$SERVER_LOG" 2>&1 </dev/null &
-	pid=$!
-	server_wait "$pid"
+	kore_wait "$!" "$ELEUSIS_URL/health/ready" "$SERVER_LOG"
 }
 
 # Only sockets on their way out are left: Kore can bind all the same.
@@ -72,20 +73,21 @@ port_closing() {
 	    /proc/net/tcp /proc/net/tcp6
 }
 
-server_wait() {
-	local pid=$1 code
+# kore_wait PID URL LOG: until URL answers 200.
+kore_wait() {
+	local pid=$1 url=$2 log=$3 code=000
 	for _ in $(seq 150); do
 		if ! kill -0 "$pid" 2>/dev/null; then
-			say "the server ended; the last lines of $SERVER_LOG:"
-			tail -n 20 "$SERVER_LOG"
+			say "the server ended; the last lines of $log:"
+			tail -n 18 "$log"
 			return 1
 		fi
-		code=$(server_ready)
+		code=$(http_status "$url")
 		[ "$code" = 200 ] && return
 		sleep 0.2
 	done
-	say "/health/ready still answers $code; the last lines of $SERVER_LOG:"
-	tail -n 20 "$SERVER_LOG"
+	say "$url still answers $code; the last lines of $log:"
+	tail -n 18 "$log"
 	return 1
 }
 

@@ -98,6 +98,24 @@ is_paged(const struct endpoint *ep)
 	return (false);
 }
 
+/* A reply that is not JSON of a schema may be of any kind. */
+static void
+put_content(struct json_out *out, const struct endpoint *ep)
+{
+	if (ep->status == 204)
+		return;
+	json_key(out, "content");
+	json_obj(out);
+	if (ep->reply != NULL) {
+		openapi_media(out, "application/json", ep->reply, false);
+	} else {
+		json_key(out, "*/*");
+		json_obj(out);
+		json_obj_end(out);
+	}
+	json_obj_end(out);
+}
+
 static void
 put_success(struct json_out *out, const struct endpoint *ep)
 {
@@ -121,12 +139,7 @@ put_success(struct json_out *out, const struct endpoint *ep)
 	json_obj(out);
 	json_kstr(out, "description", ep->text);
 	openapi_headers(out, names, n);
-	if (ep->reply != NULL) {
-		json_key(out, "content");
-		json_obj(out);
-		openapi_media(out, "application/json", ep->reply, false);
-		json_obj_end(out);
-	}
+	put_content(out, ep);
 	json_obj_end(out);
 }
 

@@ -106,18 +106,24 @@ check_value(const struct check *c, const struct at *at, const struct field *f,
 		mistake(c, at, "max", "must be at most %.15g", f->max);
 }
 
+/* unit is a plural in "s". */
 static void
 check_length(const struct check *c, const struct at *at, const struct field *f,
     size_t n, const char *unit)
 {
-	if (!field_limited(f))
+	double limit;
+	int shown;
+
+	if (!field_limited(f) || ((double)n >= f->min && (double)n <= f->max))
 		return;
+	limit = (double)n < f->min ? f->min : f->max;
+	shown = (int)strlen(unit) - (limit == 1);
 	if ((double)n < f->min)
-		mistake(c, at, "min_length", "must have at least %.15g %s",
-		    f->min, unit);
-	else if ((double)n > f->max)
-		mistake(c, at, "max_length", "must have at most %.15g %s",
-		    f->max, unit);
+		mistake(c, at, "min_length", "must have at least %.15g %.*s",
+		    limit, shown, unit);
+	else
+		mistake(c, at, "max_length", "must have at most %.15g %.*s",
+		    limit, shown, unit);
 }
 
 static size_t

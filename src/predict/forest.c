@@ -8,6 +8,11 @@
  * slot and by +inf (never less: right) in another, and each node reads the
  * slot of its own default direction. Leaves are added in the trees' order in
  * float32, as libxgboost does, so that margins are equal to the last bit.
+ *
+ * Thresholds as 8-bit ranks (4-byte nodes) were measured and left out: for
+ * one row the ranking costs what the smaller nodes save. With 130 and 200
+ * trees both took 0.3 us; only at 1,000 trees of depth 6 were ranks faster
+ * (3.1 against 3.9 us).
  */
 #include <sys/mman.h>
 

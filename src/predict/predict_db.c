@@ -52,7 +52,7 @@ key_map(const struct db_rows *rows, struct key_row *key)
 		key->wrapped = db_col_bytes(rows, 0, 1, &key->len);
 }
 
-enum res
+co_fn enum res
 predict_db_patient(struct ctx *cx, const struct uuid *id, bool whole,
     struct db_op **op)
 {
@@ -85,7 +85,7 @@ predict_db_patient_wait(struct ctx *cx, struct db_op *op, bool whole,
 	return (RES_OK);
 }
 
-enum res
+co_fn enum res
 predict_db_latest(struct ctx *cx, const struct uuid *patient,
     struct db_array *codes, struct db_op **op)
 {
@@ -137,7 +137,7 @@ predict_db_create(struct ctx *cx, const struct audit_event *event,
 	return (RES_OK);
 }
 
-enum res
+co_fn enum res
 predict_db_get(struct ctx *cx, const struct uuid *id, struct db_op **op)
 {
 	struct db_args a;

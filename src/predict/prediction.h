@@ -12,7 +12,6 @@
 
 /* What computed it: reproducing a prediction needs the same. */
 #define PREDICTION_ENGINE	"eleusis-forest/1"
-#define DIGEST_TEXT		(sizeof("sha256:") + MODEL_DIGEST_STRLEN)
 #define CODE_INDEX		16	/* as records/ computes it */
 #define OBSERVATIONS_PER_CODE	64	/* looked at for the latest one */
 
@@ -33,8 +32,8 @@ struct inputs {
 	const struct model	*model;
 	struct input		*v;		/* one a feature, model order */
 };
-/* From the request's "inputs" (NULL: none); mistakes become fields. */
 void	 inputs_init(struct inputs *, const struct model *, struct arena *);
+/* The request's "inputs" (NULL: none); mistakes become fields. */
 void	 inputs_from_request(struct inputs *, const struct jval *,
 	    struct arena *, struct err *);
 /* Is a feature of this source still unset? */
@@ -71,7 +70,7 @@ enum res prediction_seal(struct arena *, const struct data_key *,
 	    uint8_t inputs_digest[DIGEST_BYTES]);
 enum res prediction_open(struct arena *, const struct data_key *,
 	    const struct ciphertext *, struct prediction *);
-/* What of a patient's record a model may want. "" and NULL: not there. */
+/* What of a patient's record a model may want; NULL: not there. */
 enum res record_open_patient(struct arena *, const struct data_key *,
 	    const struct uuid *id, int32_t version,
 	    const struct ciphertext *identity,
@@ -92,6 +91,19 @@ void	 record_code_index(struct arena *, const struct data_key *,
  */
 co_fn enum res record_fill(struct ctx *, const struct uuid *patient,
 	    struct inputs *, const struct data_key **);
+struct key_row;
+/* From the cache, else unwrapped. Does not open: INTERNAL, and a row. */
+co_fn enum res record_key(struct ctx *, const struct uuid *patient,
+	    const struct key_row *, const struct data_key **);
+
+/* ---- prediction.c: each with its audit row -------------------------------- */
+
+/* inputs: the request's, or NULL. */
+co_fn enum res prediction_create(struct ctx *, const struct model *,
+	    const struct uuid *patient, const struct jval *inputs,
+	    struct prediction *);
+co_fn enum res prediction_read(struct ctx *, const struct uuid *id,
+	    struct prediction *);
 
 /* ---- prediction_audit.c: the ways it ends badly; each makes a row durable
  * and returns RES_ERR ---------------------------------------------------- */
@@ -122,18 +134,18 @@ struct observation_record {
 	struct ciphertext	 payload;
 };
 /* The patient's row, or her key only (whole: false). */
-enum res predict_db_patient(struct ctx *, const struct uuid *, bool whole,
+co_fn enum res predict_db_patient(struct ctx *, const struct uuid *, bool whole,
 	    struct db_op **);
 /* RES_OK and *there false: not in the actor's care. */
 co_fn enum res predict_db_patient_wait(struct ctx *, struct db_op *,
 	    bool whole, struct patient_record *, bool *there);
-enum res predict_db_latest(struct ctx *, const struct uuid *,
+co_fn enum res predict_db_latest(struct ctx *, const struct uuid *,
 	    struct db_array *codes, struct db_op **);
 void	 predict_db_latest_map(const struct db_rows *, int,
 	    struct observation_record *);
 co_fn enum res predict_db_create(struct ctx *, const struct audit_event *,
 	    struct prediction *, const struct ciphertext *payload);
-enum res predict_db_get(struct ctx *, const struct uuid *, struct db_op **);
+co_fn enum res predict_db_get(struct ctx *, const struct uuid *, struct db_op **);
 co_fn enum res predict_db_get_wait(struct ctx *, struct db_op *,
 	    struct prediction *, struct ciphertext *payload,
 	    struct key_row *, bool *there);

@@ -8,12 +8,16 @@ static const struct field fields[] = {
 	{ "b", FIELD_INTEGER, F_NULLABLE, 0, 0, NULL, NULL, "t" },
 };
 static const struct schema schema = { "Body", "t", fields, 2 };
-static const struct endpoint post = { .method = METHOD_POST,
-	.body = &schema, .body_max = 40 };
-static const struct endpoint put = { .method = METHOD_PUT,
-	.body = &schema, .body_max = 40 };
+static const struct endpoint post = {
+	.method = METHOD_POST, .body = &schema, .body_max = 40
+};
+static const struct endpoint put = {
+	.method = METHOD_PUT, .body = &schema, .body_max = 40
+};
 static const struct endpoint patch = { .method = METHOD_PATCH,
-	.body = &schema, .body_max = 40, .flags = EP_MERGE_PATCH };
+	.body = &schema,
+	.body_max = 40,
+	.flags = EP_MERGE_PATCH };
 static const struct endpoint get = { .method = METHOD_GET };
 
 static void
@@ -80,8 +84,8 @@ media_types_are_json(void **state UNUSED)
 	accepted(&post, JSON "; charset=\"utf-8\"", GOOD);
 	accepted(&patch, JSON, "{}");
 	accepted(&patch, "application/merge-patch+json", "{\"b\":null}");
-	refused(&post, NULL, GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-	    "Accept-Post");
+	refused(
+	    &post, NULL, GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE, "Accept-Post");
 	refused(&post, "text/plain", GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
 	    "Accept-Post");
 	refused(&post, "application/jsonx", GOOD,
@@ -95,8 +99,8 @@ media_types_are_json(void **state UNUSED)
 	    PROBLEM_UNSUPPORTED_MEDIA_TYPE, "Accept-Post");
 	refused(&patch, "text/plain", GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
 	    "Accept-Patch");
-	refused(&put, "text/plain", GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-	    "Accept");
+	refused(
+	    &put, "text/plain", GOOD, PROBLEM_UNSUPPORTED_MEDIA_TYPE, "Accept");
 }
 
 static void
@@ -107,10 +111,8 @@ codings_are_refused(void **state UNUSED)
 	start(&fx, &post, JSON, GOOD);
 	fixture_header(&fx, "content-encoding", "gzip");
 	assert_int_equal(ctx_read_body(&fx.cx), RES_ERR);
-	assert_int_equal(fx.cx.env.err.problem,
-	    PROBLEM_UNSUPPORTED_MEDIA_TYPE);
-	assert_string_equal(reply_value(&fx.cx, "Accept-Encoding"),
-	    "identity");
+	assert_int_equal(fx.cx.env.err.problem, PROBLEM_UNSUPPORTED_MEDIA_TYPE);
+	assert_string_equal(reply_value(&fx.cx, "Accept-Encoding"), "identity");
 	fixture_end(&fx);
 }
 

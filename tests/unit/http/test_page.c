@@ -14,8 +14,7 @@ static const struct field fields[] = {
 	{ "mrn", FIELD_STRING, 0, 0, 0, NULL, NULL, "t" },
 };
 static const struct schema schema = { "Query", "t", fields, NELEM(fields) };
-static const struct endpoint list = { .method = METHOD_GET,
-	.query = &schema };
+static const struct endpoint list = { .method = METHOD_GET, .query = &schema };
 
 static char dir[] = "/tmp/eleusis-page-XXXXXX";
 
@@ -72,8 +71,8 @@ make_cursor(const char *path, const char *query, const struct uuid *last,
 	page_write(&fx.cx, out, true, last);
 	json_obj_end(out);
 	json_finish(out, &text, &len);
-	strcpy(cursor, json_get_str(parse_json(fx.cx.env.arena, text),
-	    "next_cursor"));
+	strcpy(cursor,
+	    json_get_str(parse_json(fx.cx.env.arena, text), "next_cursor"));
 	strcpy(link, reply_value(&fx.cx, "Link"));
 	fixture_end(&fx);
 }
@@ -93,8 +92,7 @@ read_cursor(const char *path, const char *cursor, struct uuid *after)
 		assert_true(page.has_after);
 		*after = page.after;
 	} else {
-		assert_int_equal(fx.cx.env.err.problem,
-		    PROBLEM_INVALID_QUERY);
+		assert_int_equal(fx.cx.env.err.problem, PROBLEM_INVALID_QUERY);
 		assert_mistake(&fx.cx.env.err, "?cursor", "format");
 	}
 	fixture_end(&fx);
@@ -136,8 +134,7 @@ changed_cursors_are_refused(void **state UNUSED)
 	cursor[strlen(cursor) - 1] = '\0';
 	assert_int_equal(read_cursor("/v1/a", cursor, &after), RES_ERR);
 	for (size_t i = 0; i < NELEM(bad); i++)
-		assert_int_equal(read_cursor("/v1/a", bad[i], &after),
-		    RES_ERR);
+		assert_int_equal(read_cursor("/v1/a", bad[i], &after), RES_ERR);
 }
 
 static void
@@ -158,17 +155,17 @@ links_keep_the_other_parameters(void **state UNUSED)
 	struct uuid id;
 
 	uuid_v7(&id);
-	make_cursor("/v1/a", "limit=7&mrn=A%26b%3D+%C3%A4", &id, cursor,
-	    link);
+	make_cursor("/v1/a", "limit=7&mrn=A%26b%3D+%C3%A4", &id, cursor, link);
 	snprintf(wanted, sizeof(wanted),
 	    "</v1/a?limit=7&mrn=A%%26b%%3D%%20%%C3%%A4&cursor=%s>; "
-	    "rel=\"next\"", cursor);
+	    "rel=\"next\"",
+	    cursor);
 	assert_string_equal(link, wanted);
 	/* The next page's link names one cursor: its own. */
 	snprintf(wanted, sizeof(wanted), "cursor=%s", cursor);
 	make_cursor("/v1/a", wanted, &id, cursor, link);
-	snprintf(wanted, sizeof(wanted), "</v1/a?cursor=%s>; rel=\"next\"",
-	    cursor);
+	snprintf(
+	    wanted, sizeof(wanted), "</v1/a?cursor=%s>; rel=\"next\"", cursor);
 	assert_string_equal(link, wanted);
 }
 

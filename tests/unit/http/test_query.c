@@ -12,8 +12,7 @@ static const struct field fields[] = {
 	{ "id", FIELD_UUID, 0, 0, 0, NULL, NULL, "t" },
 };
 static const struct schema schema = { "Query", "t", fields, NELEM(fields) };
-static const struct endpoint with = { .method = METHOD_GET,
-	.query = &schema };
+static const struct endpoint with = { .method = METHOD_GET, .query = &schema };
 static const struct endpoint without = { .method = METHOD_GET };
 
 static enum res
@@ -32,14 +31,15 @@ values_are_typed(void **state UNUSED)
 	const struct jval *v;
 	struct fixture fx;
 
-	assert_int_equal(read_query(&fx, &with, "limit=20&text=a+b%2Bc%C3%A4&"
-	    "level=-1.5e1&flag=true"), RES_OK);
+	assert_int_equal(read_query(&fx, &with,
+			     "limit=20&text=a+b%2Bc%C3%A4&"
+			     "level=-1.5e1&flag=true"),
+	    RES_OK);
 	v = json_get(fx.cx.query, "limit");
 	assert_int_equal(v->type, J_INT);
 	assert_int_equal(v->i, 20);
 	assert_string_equal(v->s, "20");
-	assert_string_equal(json_get_str(fx.cx.query, "text"),
-	    "a b+c\xc3\xa4");
+	assert_string_equal(json_get_str(fx.cx.query, "text"), "a b+c\xc3\xa4");
 	v = json_get(fx.cx.query, "level");
 	assert_true(v->d == -15.0);
 	v = json_get(fx.cx.query, "flag");
@@ -59,8 +59,7 @@ no_query_is_an_empty_one(void **state UNUSED)
 		assert_int_equal(read_query(&fx, &with, queries[i]), RES_OK);
 		assert_int_equal(fx.cx.query->n, 0);
 		fixture_end(&fx);
-		assert_int_equal(read_query(&fx, &without, queries[i]),
-		    RES_OK);
+		assert_int_equal(read_query(&fx, &without, queries[i]), RES_OK);
 		assert_non_null(fx.cx.query);
 		fixture_end(&fx);
 	}
@@ -101,8 +100,8 @@ mistakes_have_pointers(void **state UNUSED)
 	refused("colour=red", "?colour", "unknown");
 	refused("limit=1&limit=1", "?limit", "duplicate");
 
-	assert_int_equal(read_query(&fx, &with, "limit=x&colour=1&id=2"),
-	    RES_ERR);
+	assert_int_equal(
+	    read_query(&fx, &with, "limit=x&colour=1&id=2"), RES_ERR);
 	assert_int_equal(fx.cx.env.err.nfields, 3);
 	fixture_end(&fx);
 	assert_int_equal(read_query(&fx, &without, "a=1"), RES_ERR);
@@ -124,7 +123,8 @@ malformed_encodings_are_refused(void **state UNUSED)
 	refused("=1", NULL, NULL);
 	refused("=", NULL, NULL);
 	refused("a&b&c&d&e&f&g&h&i&j&k&l&m&n&o&p&q&r&s&t&u&v&w&x&y&z&"
-	    "a0&a1&a2&a3&a4&a5&a6", NULL, NULL);
+		"a0&a1&a2&a3&a4&a5&a6",
+	    NULL, NULL);
 }
 
 int

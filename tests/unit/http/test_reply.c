@@ -72,10 +72,10 @@ problems_are_complete(void **state UNUSED)
 	assert_int_equal(strlen(fx.cx.reply), fx.cx.reply_len);
 	v = parse_json(fx.cx.env.arena, fx.cx.reply);
 	assert_int_equal(v->n, 6);
-	assert_string_equal(json_get_str(v, "type"),
-	    "/problems/validation-failed");
-	assert_string_equal(json_get_str(v, "title"),
-	    "The body does not fit its schema");
+	assert_string_equal(
+	    json_get_str(v, "type"), "/problems/validation-failed");
+	assert_string_equal(
+	    json_get_str(v, "title"), "The body does not fit its schema");
 	assert_int_equal(json_get(v, "status")->i, 422);
 	assert_string_equal(json_get_str(v, "detail"), "2 mistakes");
 	uuid_format(&fx.cx.request_id, id);
@@ -85,8 +85,7 @@ problems_are_complete(void **state UNUSED)
 	assert_int_equal(errors->n, 2);
 	assert_string_equal(json_get_str(errors->child, "pointer"), "/a");
 	assert_string_equal(json_get_str(errors->last, "code"), "min");
-	assert_string_equal(json_get_str(errors->last, "detail"),
-	    "must be y");
+	assert_string_equal(json_get_str(errors->last, "detail"), "must be y");
 	fixture_end(&fx);
 }
 
@@ -99,8 +98,7 @@ problems_have_their_headers(void **state UNUSED)
 	err_fail(&fx.cx.env.err, PROBLEM_UNAUTHENTICATED, "%s", "");
 	reply_problem(&fx.cx);
 	assert_int_equal(fx.cx.status, 401);
-	assert_string_equal(reply_value(&fx.cx, "WWW-Authenticate"),
-	    "Bearer");
+	assert_string_equal(reply_value(&fx.cx, "WWW-Authenticate"), "Bearer");
 	assert_null(strstr(fx.cx.reply, "detail"));
 	assert_null(strstr(fx.cx.reply, "errors"));
 	fixture_end(&fx);
@@ -133,8 +131,8 @@ failing_in_silence_is_internal(void **state UNUSED)
 static void
 static_bodies_are_problems(void **state UNUSED)
 {
-	static const int statuses[] = { 400, 404, 405, 408, 411, 413, 414,
-		417, 421, 431, 500, 501, 503, 505 };
+	static const int statuses[] = { 400, 404, 405, 408, 411, 413, 414, 417,
+		421, 431, 500, 501, 503, 505 };
 	const char *text;
 	struct arena *arena;
 	struct jval *v;
@@ -150,8 +148,8 @@ static_bodies_are_problems(void **state UNUSED)
 		assert_non_null(json_get_str(v, "title"));
 		assert_non_null(json_get_str(v, "type"));
 		if (statuses[i] != 417)
-			assert_non_null(strstr(json_get_str(v, "type"),
-			    "/problems/"));
+			assert_non_null(
+			    strstr(json_get_str(v, "type"), "/problems/"));
 		assert_ptr_equal(problem_static_body(statuses[i], &len), text);
 	}
 	assert_non_null(strstr(problem_static_body(503, &len), "/busy\""));
@@ -172,8 +170,8 @@ read_docs(struct arena *arena)
 	n = strlen(__FILE__) - strlen("tests/unit/http/test_reply.c");
 	snprintf(path, sizeof(path), "%.*sdocs/problems.md", (int)n, __FILE__);
 	if ((f = fopen(path, "r")) == NULL)
-		fail_msg("%s cannot be read: run from the project's root",
-		    path);
+		fail_msg(
+		    "%s cannot be read: run from the project's root", path);
 	buf_init(&b, arena, 16384);
 	while ((n = fread(block, 1, sizeof(block), f)) > 0)
 		buf_append(&b, block, n);
@@ -195,8 +193,8 @@ every_problem_is_documented(void **state UNUSED)
 	docs = read_docs(arena);
 	for (enum problem id = PROBLEM_UNSET + 1; id < PROBLEM_MAX; id++) {
 		row = problem_row(id);
-		snprintf(heading, sizeof(heading), "\n### %s (%d)\n",
-		    row->slug, row->status);
+		snprintf(heading, sizeof(heading), "\n### %s (%d)\n", row->slug,
+		    row->status);
 		if (strstr(docs, heading) == NULL)
 			fail_msg("docs/problems.md lacks:%s", heading);
 	}

@@ -4,19 +4,21 @@
  */
 #include "http_fixture.h"
 
-#define ID   "01890000-0000-7000-8000-0000000000ab"
-#define ID2  "01890000-0000-7000-8000-0000000000cd"
+#define ID  "01890000-0000-7000-8000-0000000000ab"
+#define ID2 "01890000-0000-7000-8000-0000000000cd"
 
 static const struct field body_fields[] = {
 	{ .name = "a", .type = FIELD_STRING, .text = "a text" },
 };
 static const struct schema body = { "Body", "a body", body_fields, 1 };
 
-#define ROW(m, p, r, n, ...) { .method = METHOD_##m, .path = p,		\
-	.resource = r, .name = n, .handler = any_handler,		\
-	.auth = AUTH_SESSION, .scope = "patients:read",			\
-	.rate = RATE_READ, .cost = 1, .audit = "x.y", .status = 200,	\
-	.text = "does it", __VA_ARGS__ }
+#define ROW(m, p, r, n, ...)                                                  \
+	{                                                                     \
+		.method = METHOD_##m, .path = p, .resource = r, .name = n,    \
+		.handler = any_handler, .auth = AUTH_SESSION,                 \
+		.scope = "patients:read", .rate = RATE_READ, .cost = 1,       \
+		.audit = "x.y", .status = 200, .text = "does it", __VA_ARGS__ \
+	}
 
 static const struct endpoint table[] = {
 	ROW(GET, "/", "root", "root"),
@@ -50,16 +52,17 @@ refused(const struct endpoint *rows, unsigned n, const char *why)
 	assert_int_equal(router_init(rows, n, msg, sizeof(msg)), RES_ERR);
 	if (strstr(msg, why) == NULL)
 		fail_msg("said \"%s\", wanted \"%s\"", msg, why);
-	assert_non_null(strstr(msg, rows[n - 1].name != NULL ?
-	    rows[n - 1].name : "?"));
+	assert_non_null(
+	    strstr(msg, rows[n - 1].name != NULL ? rows[n - 1].name : "?"));
 }
 
-#define REFUSED(why, ...) do {						\
-	struct endpoint row_ = ROW(GET, "/v1/a", "a", "row_name");	\
-	row_ = (struct endpoint)ROW(GET, "/v1/a", "a", "row_name",	\
-	    __VA_ARGS__);						\
-	refused(&row_, 1, why);						\
-} while (0)
+#define REFUSED(why, ...)                                                  \
+	do {                                                               \
+		struct endpoint row_ = ROW(GET, "/v1/a", "a", "row_name"); \
+		row_ = (struct endpoint)ROW(                               \
+		    GET, "/v1/a", "a", "row_name", __VA_ARGS__);           \
+		refused(&row_, 1, why);                                    \
+	} while (0)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -261,8 +264,7 @@ other_methods_name_those_there_are(void **state UNUSED)
 	load();
 	FINDS(PUT, "things", "/v1/things", "method-not-allowed");
 	allowed(METHOD_PUT, "/v1/things", "GET, HEAD, POST, OPTIONS");
-	allowed(METHOD_PATCH, "/v1/things/" ID,
-	    "GET, HEAD, DELETE, OPTIONS");
+	allowed(METHOD_PATCH, "/v1/things/" ID, "GET, HEAD, DELETE, OPTIONS");
 	allowed(METHOD_OPTIONS, "/v1/things", "GET, HEAD, POST, OPTIONS");
 	FINDS(OPTIONS, NULL, "/v1/things", "204");
 	FINDS(OPTIONS, NULL, "/v1/nothing", "not-found");

@@ -157,14 +157,12 @@ unknown_and_missing_members_are_named(void **state UNUSED)
 {
 	refused("{}", "/name", "required");
 	refused(WITH("\"inner\":{}"), "/inner/a~1b", "required");
-	refused(WITH("\"inner\":{\"a/b\":1,\"c~d\":2}"), "/inner/c~0d",
-	    "type");
+	refused(WITH("\"inner\":{\"a/b\":1,\"c~d\":2}"), "/inner/c~0d", "type");
 	refused(WITH("\"list\":[{\"a/b\":1},{\"a/b\":\"\"}]"), "/list/1/a~1b",
 	    "type");
 	refused(WITH("\"x/y~z\":1"), "/x~1y~0z", "unknown");
 	refused(WITH("\"\":1"), "/", "unknown");
-	refused(WITH("\"made\":\"2024-01-01T00:00:00Z\""), "/made",
-	    "unknown");
+	refused(WITH("\"made\":\"2024-01-01T00:00:00Z\""), "/made", "unknown");
 }
 
 static void
@@ -174,8 +172,8 @@ long_unknown_names_are_not_repeated(void **state UNUSED)
 
 	text = arena_printf(arena, "{\"name\":\"abc\",\"%0100d\":1}", 7);
 	refused(text, "", "unknown");
-	text = arena_printf(arena, "{\"name\":\"abc\",\"map\":{\"%0100d\":1}}",
-	    7);
+	text =
+	    arena_printf(arena, "{\"name\":\"abc\",\"map\":{\"%0100d\":1}}", 7);
 	refused(text, "/map", "max_length");
 }
 
@@ -183,7 +181,9 @@ static void
 all_mistakes_come_at_once(void **state UNUSED)
 {
 	assert_int_equal(check_as("{\"count\":0,\"x\":1,\"flag\":\"\","
-	    "\"inner\":{\"a/b\":null}}", false), RES_ERR);
+				  "\"inner\":{\"a/b\":null}}",
+			     false),
+	    RES_ERR);
 	assert_int_equal(err.nfields, 5);
 	assert_mistake(&err, "/count", "min");
 	assert_mistake(&err, "/x", "unknown");
@@ -222,8 +222,8 @@ maps_are_bounded(void **state UNUSED)
 	for (int i = 0; i < 255; i++)
 		buf_printf(&b, ",\"x%d\":0", i);
 	accepted(arena_printf(arena, "%s}}", b.data));
-	refused(arena_printf(arena, "%s,\"y\":0}}", b.data), "/map",
-	    "max_length");
+	refused(
+	    arena_printf(arena, "%s,\"y\":0}}", b.data), "/map", "max_length");
 }
 
 static void
@@ -244,10 +244,13 @@ details_repeat_no_value(void **state UNUSED)
 {
 	const struct err_field *f;
 
-	assert_int_equal(check_as("{\"name\":\"SECRET\",\"count\":77777,"
-	    "\"level\":99999,\"id\":\"SECRET\",\"day\":\"SECRET\","
-	    "\"at\":\"SECRET\",\"kind\":\"SECRET\",\"flag\":\"SECRET\"}",
-	    false), RES_ERR);
+	assert_int_equal(
+	    check_as(
+		"{\"name\":\"SECRET\",\"count\":77777,"
+		"\"level\":99999,\"id\":\"SECRET\",\"day\":\"SECRET\","
+		"\"at\":\"SECRET\",\"kind\":\"SECRET\",\"flag\":\"SECRET\"}",
+		false),
+	    RES_ERR);
 	assert_int_equal(err.nfields, 8);
 	assert_null(strstr(err.detail, "SECRET"));
 	for (f = err.fields; f != NULL; f = f->next) {
