@@ -255,8 +255,8 @@ def birth_date(age: int, i: int) -> str:
 def person(model: Model, row: dict, i: int) -> dict:
     sex = sex_of(model, row)
     return {
-        "given_name": GIVEN[sex][i * 7 % len(GIVEN[sex])],
-        "family_name": FAMILY[i * 3 % len(FAMILY)],
+        "given_name": GIVEN[sex][i % len(GIVEN[sex])],
+        "family_name": FAMILY[i % len(FAMILY)],
         "birth_date": birth_date(int(row.get("age", 60)), i),
         "sex": sex,
         "mrn": f"DEMO-{secrets.token_hex(6).upper()}",
@@ -344,7 +344,10 @@ def print_table(model: Model, shown: list[Shown], n: int) -> None:
 def print_check(shown: list[Shown]) -> None:
     worst = max(s.difference for s in shown)
     median = statistics.median(s.seconds for s in shown) * 1000
-    print(f"\n  greatest difference from XGBoost's own probability: {worst:.1e}")
+    expected = sum(s.prediction["probability"] for s in shown)
+    happened = sum(int(s.row["label"]) for s in shown)
+    print(f"\n  of all {len(shown)}: {expected:.1f} expected, {happened} happened")
+    print(f"  greatest difference from XGBoost's own probability: {worst:.1e}")
     print(f"  median time of a prediction over HTTPS: {median:.1f} ms\n")
     if worst > 1e-6:
         raise DemoError("the probabilities differ by more than 1e-6")

@@ -53,15 +53,15 @@ key_map(const struct db_rows *rows, struct key_row *key)
 }
 
 co_fn enum res
-predict_db_patient(struct ctx *cx, const struct uuid *id, bool whole,
-    struct db_op **op)
+predict_db_patient(
+    struct ctx *cx, const struct uuid *id, bool whole, struct db_op **op)
 {
 	struct db_args a;
 
 	object_args(cx, &a, id);
 
-	return (db_start(&cx->env, whole ? &predict_patient : &predict_key,
-	    &a, op));
+	return (db_start(
+	    &cx->env, whole ? &predict_patient : &predict_key, &a, op));
 }
 
 co_fn enum res
@@ -99,8 +99,8 @@ predict_db_latest(struct ctx *cx, const struct uuid *patient,
 }
 
 void
-predict_db_latest_map(const struct db_rows *rows, int row,
-    struct observation_record *o)
+predict_db_latest_map(
+    const struct db_rows *rows, int row, struct observation_record *o)
 {
 	size_t len;
 

@@ -4,8 +4,8 @@
  */
 #include "predict/prediction.h"
 
-#define SERVER	(F_REQUIRED | F_REPLY_ONLY)
-#define SCHEMA(var, name, text, fields)                               \
+#define SERVER (F_REQUIRED | F_REPLY_ONLY)
+#define SCHEMA(var, name, text, fields) \
 	const struct schema var = { name, text, fields, NELEM(fields) }
 
 /* ---- predictions -------------------------------------------------------- */
@@ -82,10 +82,9 @@ static const struct field feature_shown[] = {
 	    "where it comes from unless the request has it" },
 	{ "code", FIELD_STRING, SERVER | F_NULLABLE, 0, 0, NULL, NULL,
 	    "the observation's code; null for other sources" },
-	{ "categories", FIELD_NUMBER_MAP, SERVER | F_NULLABLE, 0, 0, NULL,
-	    NULL, "the value of each category by its name; else null" },
-	{ "description", FIELD_STRING, SERVER, 0, 0, NULL, NULL,
-	    "what it is" },
+	{ "categories", FIELD_NUMBER_MAP, SERVER | F_NULLABLE, 0, 0, NULL, NULL,
+	    "the value of each category by its name; else null" },
+	{ "description", FIELD_STRING, SERVER, 0, 0, NULL, NULL, "what it is" },
 };
 static SCHEMA(schema_model_feature, "ModelFeature", "One input of a model.",
     feature_shown);
@@ -113,5 +112,4 @@ static const struct field models_shown[] = {
 	{ "items", FIELD_ARRAY, SERVER, 0, 0, NULL, &schema_model,
 	    "by name, then the newest version first" },
 };
-SCHEMA(schema_models, "ModelList", "The models that are served.",
-    models_shown);
+SCHEMA(schema_models, "ModelList", "The models that are served.", models_shown);

@@ -17,8 +17,8 @@ static bool
 complete(const struct inputs *in)
 {
 	return (!inputs_want(in, SOURCE_PATIENT_AGE) &&
-	    !inputs_want(in, SOURCE_PATIENT_SEX) &&
-	    !inputs_want(in, SOURCE_OBSERVATION));
+		!inputs_want(in, SOURCE_PATIENT_SEX) &&
+		!inputs_want(in, SOURCE_OBSERVATION));
 }
 
 /* On the loop: some microseconds (see METRIC_PREDICTION_SECONDS). */
@@ -82,8 +82,8 @@ store(struct ctx *cx, const struct data_key *key, const struct inputs *in,
 	struct audit_event event;
 	struct ciphertext payload;
 
-	if (prediction_seal(cx->env.arena, key, p, in, &payload,
-		inputs_digest) != RES_OK)
+	if (prediction_seal(
+		cx->env.arena, key, p, in, &payload, inputs_digest) != RES_OK)
 		return (prediction_broken(cx, "prediction", &p->id));
 	audit_event(cx, &event, AUDIT_ALLOWED);
 	audit_object(&event, "prediction", &p->id);
@@ -97,8 +97,7 @@ store(struct ctx *cx, const struct data_key *key, const struct inputs *in,
 
 co_fn enum res
 prediction_create(struct ctx *cx, const struct model *m,
-    const struct uuid *patient, const struct jval *inputs,
-    struct prediction *p)
+    const struct uuid *patient, const struct jval *inputs, struct prediction *p)
 {
 	struct arena *arena = cx->env.arena;
 	struct err *err = &cx->env.err;
@@ -150,8 +149,7 @@ prediction_read(struct ctx *cx, const struct uuid *id, struct prediction *p)
 	if (audit_wait(cx, ticket) != RES_OK)
 		return (RES_ERR);
 	if (rc == RES_OK)
-		rc = predict_db_get_wait(cx, op, p, &payload, &wrapped,
-		    &there);
+		rc = predict_db_get_wait(cx, op, p, &payload, &wrapped, &there);
 	if (rc != RES_OK)
 		return (prediction_failed(cx, "prediction", id));
 	if (!there)

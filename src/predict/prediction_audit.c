@@ -51,8 +51,8 @@ prediction_broken(struct ctx *cx, const char *type, const struct uuid *id)
 	    type, request);
 	err_clear(&cx->env.err);
 	err_private(&cx->env.err, "a %s or its key does not open", type);
-	(void)err_fail(&cx->env.err, PROBLEM_INTERNAL,
-	    "The record could not be read.");
+	(void)err_fail(
+	    &cx->env.err, PROBLEM_INTERNAL, "The record could not be read.");
 
 	return (prediction_failed(cx, type, id));
 }

@@ -62,8 +62,8 @@ take_one(struct inputs *in, const struct jval *v, struct arena *arena,
 	}
 	in->v[k].from = INPUT_REQUEST;
 	in->v[k].value = v->d;
-	if (model_input_check(in->model, (unsigned)k, v->d, detail,
-		sizeof(detail)) != RES_OK)
+	if (model_input_check(
+		in->model, (unsigned)k, v->d, detail, sizeof(detail)) != RES_OK)
 		err_field(err, arena, input_pointer(arena, v->key), "range",
 		    "%s", detail);
 }
@@ -103,8 +103,8 @@ input_from_record(struct inputs *in, unsigned k, double value,
 	if (model_input_check(in->model, k, value, detail, sizeof(detail)) !=
 	    RES_OK)
 		err_field(err, arena,
-		    input_pointer(arena, in->model->features[k].name),
-		    "record", "from the patient's record: %s", detail);
+		    input_pointer(arena, in->model->features[k].name), "record",
+		    "from the patient's record: %s", detail);
 }
 
 enum res

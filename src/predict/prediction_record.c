@@ -9,15 +9,15 @@
 #include "predict/prediction.h"
 
 /* Opening one takes some 4 us; the loop must turn within a millisecond. */
-#define OPENED_AT_ONCE	200
+#define OPENED_AT_ONCE 200
 
 /* What is sought of one feature. */
 struct wanted {
-	uint8_t		code_index[CODE_INDEX];
-	bool		sought, found;
-	int64_t		effective_us;
-	struct uuid	id;
-	double		value;
+	uint8_t code_index[CODE_INDEX];
+	bool sought, found;
+	int64_t effective_us;
+	struct uuid id;
+	double value;
 };
 
 co_fn enum res
@@ -57,11 +57,11 @@ take_sex(struct ctx *cx, struct inputs *in, unsigned k, const char *sex)
 {
 	int value;
 
-	if (sex == NULL || model_category_value(&in->model->features[k], sex,
-			       &value) != RES_OK)
+	if (sex == NULL || model_category_value(
+			       &in->model->features[k], sex, &value) != RES_OK)
 		return;
-	input_from_record(in, k, value, INPUT_PATIENT, cx->env.arena,
-	    &cx->env.err);
+	input_from_record(
+	    in, k, value, INPUT_PATIENT, cx->env.arena, &cx->env.err);
 }
 
 static co_fn enum res
@@ -86,7 +86,8 @@ take_patient(struct ctx *cx, const struct data_key *key,
 	return (RES_OK);
 }
 
-/* ---- observations --------------------------------------------------------- */
+/* ---- observations ---------------------------------------------------------
+ */
 
 static co_fn enum res
 start_latest(struct ctx *cx, const struct data_key *key,
@@ -99,11 +100,11 @@ start_latest(struct ctx *cx, const struct data_key *key,
 	db_array(&codes, cx->env.arena, DB_OID_BYTEA);
 	for (unsigned k = 0; k < in->model->nfeatures; k++) {
 		want[k].sought = in->v[k].from == INPUT_UNSET &&
-		    f[k].source == SOURCE_OBSERVATION;
+				 f[k].source == SOURCE_OBSERVATION;
 		if (!want[k].sought)
 			continue;
-		record_code_index(cx->env.arena, key, f[k].code,
-		    want[k].code_index);
+		record_code_index(
+		    cx->env.arena, key, f[k].code, want[k].code_index);
 		db_array_add(&codes, want[k].code_index, CODE_INDEX);
 	}
 
@@ -134,13 +135,12 @@ later(const struct wanted *w, int64_t effective_us, const struct uuid *id)
 		return (true);
 
 	return (effective_us == w->effective_us &&
-	    memcmp(id->b, w->id.b, sizeof(id->b)) > 0);
+		memcmp(id->b, w->id.b, sizeof(id->b)) > 0);
 }
 
 static co_fn enum res
-take_row(struct ctx *cx, const struct data_key *key,
-    const struct db_rows *rows, int row, struct wanted *want, unsigned n,
-    unsigned *at)
+take_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
+    int row, struct wanted *want, unsigned n, unsigned *at)
 {
 	struct observation_record o;
 	int64_t effective_us;
@@ -188,7 +188,8 @@ take_latest(struct ctx *cx, const struct data_key *key,
 	return (RES_OK);
 }
 
-/* ---- both ------------------------------------------------------------------ */
+/* ---- both ------------------------------------------------------------------
+ */
 
 static co_fn enum res
 fill_patient(struct ctx *cx, const struct uuid *patient, bool whole,
@@ -212,7 +213,7 @@ record_fill(struct ctx *cx, const struct uuid *patient, struct inputs *in,
     const struct data_key **key)
 {
 	bool whole = inputs_want(in, SOURCE_PATIENT_AGE) ||
-	    inputs_want(in, SOURCE_PATIENT_SEX);
+		     inputs_want(in, SOURCE_PATIENT_SEX);
 	bool observed = inputs_want(in, SOURCE_OBSERVATION);
 	struct data_key *cached = arena_alloc(cx->env.arena, sizeof(*cached));
 	bool known = vault_cache_get(patient, cached);
@@ -221,13 +222,11 @@ record_fill(struct ctx *cx, const struct uuid *patient, struct inputs *in,
 
 	*key = cached;
 	if (known && !whole && !observed)
-		return (RES_OK);	/* the INSERT checks who may */
-	want = arena_alloc(cx->env.arena,
-	    in->model->nfeatures * sizeof(*want));
+		return (RES_OK); /* the INSERT checks who may */
+	want = arena_alloc(cx->env.arena, in->model->nfeatures * sizeof(*want));
 	if (predict_db_patient(cx, patient, whole, &op) != RES_OK ||
 	    (known && observed &&
-		start_latest(cx, cached, patient, in, want, &latest) !=
-		    RES_OK))
+		start_latest(cx, cached, patient, in, want, &latest) != RES_OK))
 		return (prediction_db_failed(cx, "patient", patient));
 	if (fill_patient(cx, patient, whole, op, in, key) != RES_OK)
 		return (RES_ERR);

@@ -8,9 +8,9 @@
 
 #include "predict/prediction.h"
 
-#define PAYLOAD_DEPTH	2 /* inputs and sources are objects */
+#define PAYLOAD_DEPTH   2 /* inputs and sources are objects */
 #define PAYLOAD_VERSION 1 /* predictions and observations never change */
-#define CODE_CONTEXT	"observation.code"
+#define CODE_CONTEXT    "observation.code"
 
 static void
 place(struct seal_place *p, const char *table, const char *column,
@@ -46,8 +46,7 @@ number(const struct jval *obj, const char *name)
 {
 	const struct jval *v = json_get(obj, name);
 
-	return (v != NULL && (v->type == J_INT || v->type == J_NUM) ? v :
-								      NULL);
+	return (v != NULL && (v->type == J_INT || v->type == J_NUM) ? v : NULL);
 }
 
 /* ---- predictions -------------------------------------------------------- */

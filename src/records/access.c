@@ -21,7 +21,7 @@ access_refused(const struct ctx *cx, const char *sqlstate)
 {
 	/* Another problem did not come from a statement. */
 	return (cx->env.err.problem == PROBLEM_INTERNAL &&
-	    strcmp(db_sqlstate(&cx->env), sqlstate) == 0);
+		strcmp(db_sqlstate(&cx->env), sqlstate) == 0);
 }
 
 co_fn enum res
@@ -116,8 +116,8 @@ access_broken(struct ctx *cx, const char *type, const struct uuid *id)
 	    type, request);
 	err_clear(&cx->env.err);
 	err_private(&cx->env.err, "a %s or its key does not open", type);
-	(void)err_fail(&cx->env.err, PROBLEM_INTERNAL,
-	    "The record could not be read.");
+	(void)err_fail(
+	    &cx->env.err, PROBLEM_INTERNAL, "The record could not be read.");
 
 	return (access_failed(cx, type, id));
 }

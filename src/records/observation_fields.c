@@ -2,15 +2,16 @@
  * What an observation may be: a closed list of codes, each with its unit and
  * hard limits (tbl/observation_types.def), and a time that has come.
  */
+#include <math.h>
 #include <string.h>
 
 #include "records/records_priv.h"
 
-#define CLOCK_GRACE_US	(INT64_C(60) * 1000000)	/* of callers' clocks */
+#define CLOCK_GRACE_US (INT64_C(60) * 1000000) /* of callers' clocks */
 
 static const struct observation_type types[] = {
 #define OBSERVATION(code, unit, min, max, decimals, loinc, title) \
-	{ #code, unit, min, max },
+	{ #code, unit, min, max, decimals },
 #include "records/tbl/observation_types.def"
 #undef OBSERVATION
 };
@@ -38,6 +39,9 @@ check_against_type(const struct observation *o,
 	else if (o->value > t->max)
 		err_field(err, arena, "/value", "max",
 		    "must be at most %.15g for %s", t->max, t->code);
+	else if (t->decimals == 0 && o->value != floor(o->value))
+		err_field(err, arena, "/value", "integer",
+		    "must be a whole number for %s", t->code);
 }
 
 static void
@@ -46,7 +50,7 @@ take_time(struct observation *o, const char *at, int64_t now_us,
 {
 	o->effective_us = now_us;
 	if (at == NULL || time_parse(at, &o->effective_us) != RES_OK)
-		return;		/* not given; the schema checked its form */
+		return; /* not given; the schema checked its form */
 	if (o->effective_us > now_us + CLOCK_GRACE_US)
 		err_field(err, arena, "/effective_at", "max",
 		    "must not be in the future");

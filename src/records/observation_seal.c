@@ -7,9 +7,9 @@
 
 #include "records/records_priv.h"
 
-#define PAYLOAD_DEPTH	1
+#define PAYLOAD_DEPTH   1
 #define PAYLOAD_VERSION 1
-#define CODE_CONTEXT	"observation.code"
+#define CODE_CONTEXT    "observation.code"
 
 void
 observation_code_index(struct arena *arena, const struct data_key *key,
@@ -86,8 +86,8 @@ observation_open(struct arena *arena, const struct data_key *key,
 	o->id = row->id;
 	o->created_us = row->created_us;
 	payload_place(&place, &row->id);
-	if (vault_open(arena, key, &place, row->payload.data,
-		row->payload.len, &text, &len) != RES_OK)
+	if (vault_open(arena, key, &place, row->payload.data, row->payload.len,
+		&text, &len) != RES_OK)
 		return (RES_ERR);
 	err_clear(&err);
 	if (json_parse(arena, text, len, PAYLOAD_DEPTH, &v, &err) != RES_OK)

@@ -16,8 +16,8 @@ event_of(struct ctx *cx, struct audit_event *event, const struct uuid *patient,
 	audit_event(cx, event, AUDIT_ALLOWED);
 	audit_object(event, "observation", id);
 	uuid_format(patient, text);
-	event->detail = arena_printf(cx->env.arena, "{\"patient\":\"%s\"}",
-	    text);
+	event->detail =
+	    arena_printf(cx->env.arena, "{\"patient\":\"%s\"}", text);
 }
 
 /* NULL: the request has failed and that is in the audit log. */
@@ -68,9 +68,8 @@ observation_create(struct ctx *cx, struct observation *o)
 }
 
 static co_fn enum res
-open_row(struct ctx *cx, const struct data_key *key,
-    const struct db_rows *rows, int row, const struct uuid *patient,
-    struct observation *o)
+open_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
+    int row, const struct uuid *patient, struct observation *o)
 {
 	struct observation_row sealed;
 
@@ -96,8 +95,8 @@ read_with_key(struct ctx *cx, const struct audit_event *event,
 	if (access_read(cx, event, q, 2) != RES_OK)
 		return (RES_ERR);
 	if (db_count(q[0].rows) == 0)
-		return (access_denied(cx, event->object_type,
-		    &event->object_id));
+		return (
+		    access_denied(cx, event->object_type, &event->object_id));
 	patient_key_map(q[0].rows, 0, &wrapped);
 	*key = access_key(cx, patient, &wrapped);
 
@@ -138,8 +137,8 @@ observation_list(struct ctx *cx, const struct uuid *patient,
 		return (RES_ERR);
 	*n = db_count(q[1].rows);
 	shown = *n > page->limit ? page->limit : *n;
-	*list = arena_alloc(cx->env.arena,
-	    (size_t)(shown + 1) * sizeof(**list));
+	*list =
+	    arena_alloc(cx->env.arena, (size_t)(shown + 1) * sizeof(**list));
 	for (int i = 0; i < shown; i++)
 		if (open_row(cx, key, q[1].rows, i, patient, &(*list)[i]) !=
 		    RES_OK)

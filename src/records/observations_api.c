@@ -40,8 +40,8 @@ observations_create(struct ctx *cx)
 	uuid_format(&o.patient, patient);
 	uuid_format(&o.id, id);
 	reply_header(cx, "Location",
-	    arena_printf(cx->env.arena, "/v1/patients/%s/observations/%s",
-		patient, id));
+	    arena_printf(
+		cx->env.arena, "/v1/patients/%s/observations/%s", patient, id));
 
 	return (reply_observation(cx, 201, &o));
 }
@@ -70,8 +70,8 @@ observations_list(struct ctx *cx)
 	if (page_read(cx, OBSERVATIONS_PAGE, OBSERVATIONS_PAGE_MAX, &page) !=
 	    RES_OK)
 		return (RES_ERR);
-	if (observation_list(cx, ctx_param(cx, "patient_id"), &page, &list,
-		&n) != RES_OK)
+	if (observation_list(
+		cx, ctx_param(cx, "patient_id"), &page, &list, &n) != RES_OK)
 		return (RES_ERR);
 	more = n > page.limit;
 	n = more ? page.limit : n;

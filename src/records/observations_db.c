@@ -17,8 +17,8 @@ struct db_stmt *const observation_list_stmt = &observation_page;
 struct db_stmt *const observation_get_stmt = &observation_one;
 
 void
-observation_row_map(const struct db_rows *rows, int row,
-    struct observation_row *o)
+observation_row_map(
+    const struct db_rows *rows, int row, struct observation_row *o)
 {
 	db_col_uuid(rows, row, 0, &o->id);
 	o->payload.data = db_col_bytes(rows, row, 1, &o->payload.len);

@@ -10,8 +10,8 @@ event_of(struct ctx *cx, struct audit_event *event, const struct patient *p)
 {
 	audit_event(cx, event, AUDIT_ALLOWED);
 	audit_object(event, "patient", &p->id);
-	event->detail = arena_printf(cx->env.arena, "{\"version\":%d}",
-	    p->version);
+	event->detail =
+	    arena_printf(cx->env.arena, "{\"version\":%d}", p->version);
 }
 
 /* object NULL: the patient was not made. */
@@ -23,8 +23,7 @@ mrn_taken(struct ctx *cx, const struct uuid *object)
 	err_clear(err);
 	err_field(err, cx->env.arena, "/mrn", "conflict",
 	    "is the record number of another patient");
-	(void)err_fail(err, PROBLEM_CONFLICT,
-	    "Another patient has this mrn.");
+	(void)err_fail(err, PROBLEM_CONFLICT, "Another patient has this mrn.");
 
 	return (access_failed(cx, "patient", object));
 }
@@ -142,8 +141,7 @@ patient_list(struct ctx *cx, const struct page *page, const char *mrn,
 		return (access_db_failed(cx, "patient", NULL));
 	*n = db_count(rows);
 	shown = *n > page->limit ? page->limit : *n;
-	*list = arena_alloc(cx->env.arena,
-	    (size_t)(*n + 1) * sizeof(**list));
+	*list = arena_alloc(cx->env.arena, (size_t)(*n + 1) * sizeof(**list));
 	for (int i = 0; i < shown; i++)
 		if (open_row(cx, rows, i, &key, &(*list)[i]) != RES_OK)
 			return (RES_ERR);

@@ -22,8 +22,8 @@ reply_patient(struct ctx *cx, int status, const struct patient *p)
 	struct json_out *out = json_out_new(cx->env.arena);
 
 	write_patient(out, p);
-	reply_header(cx, "ETag",
-	    arena_printf(cx->env.arena, "\"%d\"", p->version));
+	reply_header(
+	    cx, "ETag", arena_printf(cx->env.arena, "\"%d\"", p->version));
 	reply_json(cx, status, out);
 
 	return (RES_OK);
@@ -42,8 +42,8 @@ patients_create(struct ctx *cx)
 	if (patient_create(cx, &p) != RES_OK)
 		return (RES_ERR);
 	uuid_format(&p.id, id);
-	reply_header(cx, "Location",
-	    arena_printf(cx->env.arena, "/v1/patients/%s", id));
+	reply_header(
+	    cx, "Location", arena_printf(cx->env.arena, "/v1/patients/%s", id));
 
 	return (reply_patient(cx, 201, &p));
 }
@@ -70,8 +70,8 @@ patients_list(struct ctx *cx)
 
 	if (page_read(cx, PATIENTS_PAGE, PATIENTS_PAGE_MAX, &page) != RES_OK)
 		return (RES_ERR);
-	if (patient_list(cx, &page, json_get_str(cx->query, "mrn"), &list,
-		&n) != RES_OK)
+	if (patient_list(
+		cx, &page, json_get_str(cx->query, "mrn"), &list, &n) != RES_OK)
 		return (RES_ERR);
 	more = n > page.limit;
 	n = more ? page.limit : n;
@@ -105,8 +105,8 @@ patients_update(struct ctx *cx)
 	if (patient_check(&p, cx->now_us, cx->env.arena, &cx->env.err) !=
 	    RES_OK)
 		return (RES_ERR);
-	if (patient_update(cx, ctx_param(cx, "patient_id"), cx->body,
-		condition, &p) != RES_OK)
+	if (patient_update(cx, ctx_param(cx, "patient_id"), cx->body, condition,
+		&p) != RES_OK)
 		return (RES_ERR);
 
 	return (reply_patient(cx, 200, &p));

@@ -33,8 +33,8 @@ patient_args(struct ctx *cx, struct db_args *a, const struct uuid *id)
 }
 
 static void
-wrapped_map(const struct db_rows *rows, int row, int col,
-    struct wrapped_key *key)
+wrapped_map(
+    const struct db_rows *rows, int row, int col, struct wrapped_key *key)
 {
 	key->version = (uint32_t)db_col_int4(rows, row, col);
 	key->wrapped = NULL;
@@ -74,8 +74,7 @@ write_args(struct ctx *cx, struct db_args *a, const struct audit_event *event)
 static void
 bind_mrn(struct ctx *cx, struct db_args *a, const struct patient *p)
 {
-	db_bytes(a,
-	    patient_mrn_index(cx->env.arena, p->value[PATIENT_MRN]),
+	db_bytes(a, patient_mrn_index(cx->env.arena, p->value[PATIENT_MRN]),
 	    BLIND_INDEX_BYTES);
 }
 

@@ -133,6 +133,7 @@ struct observation_row {
 struct observation_type {
 	const char	*code, *unit;
 	double		 min, max;
+	int		 decimals;	/* 0: whole numbers only */
 };
 
 /* observation_fields.c: pure. */

@@ -4,15 +4,19 @@
  */
 #include "records/records_priv.h"
 
-#define SERVER	(F_REQUIRED | F_REPLY_ONLY)
-#define SCHEMA(var, name, text, fields)                               \
+#define SERVER (F_REQUIRED | F_REPLY_ONLY)
+#define SCHEMA(var, name, text, fields) \
 	const struct schema var = { name, text, fields, NELEM(fields) }
-#define CURSOR_FIELD                                                    \
-	{ "cursor", FIELD_STRING, 0, 1, 100, NULL, NULL,                \
-	    "next_cursor of the page before; opaque" }
-#define NEXT_CURSOR_FIELD                                               \
-	{ "next_cursor", FIELD_STRING, SERVER | F_NULLABLE, 0, 0, NULL, \
-	    NULL, "cursor of the next page; null on the last one" }
+#define CURSOR_FIELD                                           \
+	{                                                      \
+		"cursor", FIELD_STRING, 0, 1, 100, NULL, NULL, \
+		    "next_cursor of the page before; opaque"   \
+	}
+#define NEXT_CURSOR_FIELD                                                     \
+	{                                                                     \
+		"next_cursor", FIELD_STRING, SERVER | F_NULLABLE, 0, 0, NULL, \
+		    NULL, "cursor of the next page; null on the last one"     \
+	}
 
 /* ---- patients ----------------------------------------------------------- */
 
@@ -62,8 +66,7 @@ static const struct field patient_query[] = {
 	    "only the patient with this medical record number, whatever "
 	    "its case and spaces" },
 };
-SCHEMA(schema_patient_query, "PatientQuery", "Which patients.",
-    patient_query);
+SCHEMA(schema_patient_query, "PatientQuery", "Which patients.", patient_query);
 
 /* ---- observations ------------------------------------------------------- */
 
@@ -90,12 +93,12 @@ codes_trim(void)
 #define OBSERVATION_SETTABLE(shown)                                        \
 	{ "code", FIELD_ENUM, F_REQUIRED, 0, 0, codes, NULL, codes_text }, \
 	    { "value", FIELD_NUMBER, F_REQUIRED, 0, 0, NULL, NULL,         \
-		"within the limits of its code" },                         \
+		    "within the limits of its code" },                     \
 	    { "unit", FIELD_STRING, shown, 0, 40, NULL, NULL,              \
-		"UCUM; when given, the one of the code" },                 \
+		    "UCUM; when given, the one of the code" },             \
 	    { "effective_at", FIELD_TIME, shown, 0, 0, NULL, NULL,         \
-		"when it was measured: not in the future; now unless "     \
-		"given" },                                                 \
+		    "when it was measured: not in the future; now unless " \
+		    "given" },                                             \
 	{                                                                  \
 		"note", FIELD_STRING, (shown) | F_NULLABLE, 0, 1000, NULL, \
 		    NULL, "free text on the measurement"                   \

@@ -157,7 +157,7 @@ def test_at_most_fifty_mistakes_are_named(clinician):
     "kind",
     [
         "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x",
-        "application/xml", "application/jsonx", "text/json", "application", "json", "*/*", "",
+        "application/xml", "application/jsonx", "text/json", "application", "json", "*/*",
         "application/json; charset=latin-1", "application/problem+json",
     ],
 )  # fmt: skip
