@@ -47,6 +47,7 @@ GIVEN = {
         "Ari", "Blake", "Chris", "Dana", "Eli", "Finn", "Gray", "Harper", "Indy", "Jules",
     ],
 }  # fmt: skip
+IDLE_SECONDS = 20  # the server closes a connection that is silent for longer than a minute
 FAMILY = [
     "Ashdown", "Birk", "Calder", "Dunmore", "Elmgren", "Farrow", "Garth", "Hollis", "Ingram",
 ]  # fmt: skip
@@ -73,6 +74,8 @@ class Client:
             where.hostname, where.port or 443, context=context, timeout=30
         )
         self.token = None
+        self.used = 0.0
+        self.slowed = False
 
     def send(self, method: str, path: str, body=None) -> tuple[int, http.client.HTTPMessage, dict]:
         headers = {"Accept": "application/json, application/problem+json"}
@@ -81,6 +84,9 @@ class Client:
         if body is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(body)
+        if time.monotonic() - self.used > IDLE_SECONDS:
+            self.http.close()  # request() opens it again
+        self.used = time.monotonic()
         try:
             self.http.request(method, path, body, headers)
             reply = self.http.getresponse()
@@ -101,9 +107,14 @@ class Client:
             if status != 429:
                 raise DemoError(problem_text(method, path, status, document))
             seconds = max(1, int(headers.get("Retry-After", "1")))
-            print(f"  the rate limit is reached: waiting {seconds} s", flush=True)
-            time.sleep(seconds)
+            self.slow_down(seconds)
         raise DemoError(f"{method} {path}: still over the rate limit")
+
+    def slow_down(self, seconds: int) -> None:
+        if not self.slowed:
+            print("  the rate limit is reached: going on at its pace", flush=True)
+        self.slowed = True
+        time.sleep(seconds)
 
     def login(self, email: str, password: str) -> dict | None:
         """None when the credentials do not match."""
@@ -418,12 +429,16 @@ def main() -> int:
     given = options()
     try:
         run(given.patients)
+        sys.stdout.flush()
     except DemoError as e:
         print(f"\ndemo: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ndemo: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # into head, for one
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

@@ -142,6 +142,8 @@ def test_the_top_level():
 
 def test_no_file_is_a_stranger():
     """What git knows at the top is what the list above names, and dot files."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()

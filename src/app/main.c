@@ -56,7 +56,7 @@ load_settings(void)
 static void
 load_routes(void)
 {
-	const char *names[128];
+	static const char *names[128]; /* obs/ keeps the pointers */
 	const struct endpoint *rows;
 	char msg[512];
 	unsigned n;

@@ -227,6 +227,7 @@ arena_vprintf(struct arena *arena, const char *fmt, va_list ap)
 	int len;
 	va_list again;
 
+	assert(fmt != NULL);
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);

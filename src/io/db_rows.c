@@ -28,6 +28,8 @@ db_rows_new(struct env *env, PGresult *res)
 	struct db_rows *rows = arena_alloc(env->arena, sizeof(*rows));
 
 	rows->res = res;
+	if (last_env == env)
+		last_env = NULL;
 	arena_defer(env->arena, rows_clear, res);
 	return (rows);
 }

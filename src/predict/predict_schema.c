@@ -20,7 +20,8 @@ static const struct field prediction_new[] = {
 	{ "inputs", FIELD_NUMBER_MAP, 0, 0, 0, NULL, NULL,
 	    "values of the model's features by name; null means missing. What "
 	    "is not named comes from the patient's record: age, sex, and the "
-	    "latest observation of the feature's code" },
+	    "latest observation of the feature's code (by effective_at, of the "
+	    "100 entered last)" },
 };
 SCHEMA(schema_prediction_new, "PredictionNew", "What to predict, for whom.",
     prediction_new);

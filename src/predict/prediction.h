@@ -13,7 +13,7 @@
 /* What computed it: reproducing a prediction needs the same. */
 #define PREDICTION_ENGINE	"eleusis-forest/1"
 #define CODE_INDEX		16	/* as records/ computes it */
-#define OBSERVATIONS_PER_CODE	64	/* looked at for the latest one */
+#define OBSERVATIONS_PER_CODE	100	/* the last entered, for the latest */
 
 /* ---- prediction_inputs.c: pure ------------------------------------------ */
 

@@ -71,7 +71,7 @@ patient_create(struct ctx *cx, struct patient *p)
 	return (RES_OK);
 }
 
-/* Row 0 of rows, opened; a patient who is not there was denied. */
+/* One row of the SELECT, opened; key: the one that opened it. */
 static co_fn enum res
 open_row(struct ctx *cx, const struct db_rows *rows, int row,
     const struct data_key **key, struct patient *p)

@@ -4,14 +4,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 def scrape(api) -> dict[tuple, float]:
-    """(sample name, sorted label pairs) -> value."""
+    """(sample name, sorted label pairs) -> value; no series may come twice."""
     reply = api.get("/metrics")
     assert reply.status_code == 200, reply.text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(reply.text)
-        for sample in family.samples
-    }
+    found: dict[tuple, float] = {}
+    for family in text_string_to_metric_families(reply.text):
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, f"the series {key} comes twice"
+            found[key] = sample.value
+    return found
 
 
 def value(samples: dict[tuple, float], name: str, **labels: str) -> float:
