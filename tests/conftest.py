@@ -27,6 +27,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("timeout", None) is None:
         config.option.timeout = TEST_SECONDS
+    config.addinivalue_line("filterwarnings", "error::pytest.PytestUnhandledThreadExceptionWarning")
     config.addinivalue_line("markers", "full: long; only with --full")
     config.addinivalue_line("markers", "faults: a module that makes the server answer 500")
     config.addinivalue_line("markers", "restarts: ends or kills processes of the server on purpose")

@@ -388,6 +388,36 @@ def fresh_ok(instance, clinician) -> bool:
     return False
 
 
+def test_a_late_signature_goes_to_nobody(instance):
+    """The key manager pauses past the wait of a handshake: it fails, no other does."""
+    parent = instance.parent_pid()
+    manager = next(p for p in process.children(parent) if "keymgr" in process.title(p))
+    seen: Counter = Counter()
+
+    def greet():
+        try:
+            with raw.connection(instance, 5):
+                seen["done"] += 1
+        except OSError as error:
+            seen[str(error)] += 1
+
+    for _ in range(3):
+        waiting = [threading.Thread(target=greet) for _ in range(12)]
+        os.kill(manager, signal.SIGSTOP)
+        try:
+            for thread in waiting:
+                thread.start()
+            time.sleep(1.5)
+        finally:
+            os.kill(manager, signal.SIGCONT)
+        for thread in waiting:
+            thread.join()
+    for _ in range(20):
+        greet()
+    assert not [error for error in seen if "signature" in error.lower()], seen
+    assert seen["done"] >= 20, seen
+
+
 def test_a_stopped_worker_does_not_stop_the_others(instance, clinician):
     """SIGSTOP of one worker: the other goes on accepting."""
     workers = instance.worker_pids()

@@ -150,6 +150,42 @@ def test_weak_ciphers_are_not_taken(instance):
         context.wrap_socket(plain, server_hostname="localhost")
 
 
+def test_handshakes_at_once_do_not_mix(instance):
+    """Signatures come from the key manager; each goes to the handshake that asked."""
+    failed: Counter = Counter()
+
+    def greet(number: int):
+        for turn in range(40):
+            try:
+                if (number + turn) % 3 == 0:
+                    leave_early(instance)
+                else:
+                    with handshake(instance) as tls:
+                        tls.sendall(raw.head(instance, "GET", "/health/live"))
+                        assert raw.status(raw.receive(tls)) == 200
+            except (OSError, AssertionError) as error:
+                failed[f"{type(error).__name__}: {error}"[:120]] += 1
+
+    threads = [threading.Thread(target=greet, args=[n]) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed, failed
+
+
+def leave_early(instance) -> None:
+    """Say hello to the server and go, while it has the reply signed."""
+    context = ssl.create_default_context(cafile=instance.ca)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hello = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        hello.do_handshake()
+    with socket.create_connection(instance.address, timeout=10) as plain:
+        plain.sendall(outgoing.read())
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
 # ---- settings -------------------------------------------------------------------------
 
 

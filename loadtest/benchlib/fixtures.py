@@ -42,13 +42,13 @@ def pick_model(client: Client, name: str) -> dict:
     raise ApiError(f"no model {name!r}: the server has {[m['name'] for m in models]}")
 
 
-def feature_value(feature: dict, rng: random.Random) -> float | int | str | bool:
+def feature_value(feature: dict, rng: random.Random) -> float | int:
     """A value the feature allows, from the low end of wide ranges."""
     kind, low, high = feature["type"], feature["minimum"], feature["maximum"]
     if kind == "category":
-        return rng.choice(list(feature.get("categories") or [low, high]))
+        return rng.choice(list((feature.get("categories") or {"": low}).values()))
     if kind == "boolean":
-        return rng.random() < 0.5
+        return rng.randint(0, 1)
     if kind == "integer":
         return rng.randint(int(low), int(low + (high - low) * 0.1) or int(high))
     return round(low + (high - low) * rng.uniform(0.001, 0.1), 3)
