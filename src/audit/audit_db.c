@@ -6,7 +6,6 @@
 
 #include "audit/audit_priv.h"
 
-/* Ids are ours and unique; the conflict clause makes a retry harmless. */
 DB_STATEMENT(audit_insert_many, DB_WRITE,
     "INSERT INTO eleusis.audit_event (id, occurred_at, action, outcome,"
     " actor_kind, actor_id, object_type, object_id, request_id, client_ip,"
@@ -15,8 +14,7 @@ DB_STATEMENT(audit_insert_many, DB_WRITE,
     " FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[],"
     " $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[],"
     " $10::text[], $11::text[])"
-    " AS u (i, t, a, o, k, ai, ot, oi, r, ip, d)"
-    " ON CONFLICT DO NOTHING")
+    " AS u (i, t, a, o, k, ai, ot, oi, r, ip, d)")
 
 static void
 add_text(struct db_array *arr, const char *s)
