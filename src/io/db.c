@@ -67,18 +67,65 @@ op_release(void *arg)
 	op_free(op);
 }
 
-bool
-db_op_push(struct db_conn *c, struct db_op *op)
+static void
+op_queue(struct db_conn *c, struct db_op *op)
 {
-	unsigned gen = c->gen;
-
 	TAILQ_INSERT_TAIL(&c->ops, op, entry);
 	op->queued = true;
 	op->conn = c;
 	c->nops++;
 	in_flight++;
+}
+
+/* The end of a loop's turn: one Sync, one write, for all reads of it. */
+static void
+reads_flush(void *arg)
+{
+	struct db_conn *c = arg;
+	struct db_op *op;
+
+	if (c->state != DB_READY || c->unsynced == 0)
+		return;
+	c->unsynced = 0;
+	op = db_op_new("sync");
+	op->held = false;
+	op->marker = true;
+	op_queue(c, op);
 	(void)PQpipelineSync(c->pg);
-	return (db_conn_flush(c) && c->gen == gen);
+	(void)db_conn_flush(c);
+}
+
+void
+db_op_push(struct db_conn *c, struct db_op *op)
+{
+	op_queue(c, op);
+	if (c->kind == DB_READ && !op->prepares) {
+		c->unsynced++;
+		c->flush.fn = reads_flush;
+		c->flush.arg = c;
+		loop_defer(&c->flush);
+		return;
+	}
+	(void)PQpipelineSync(c->pg);
+	(void)db_conn_flush(c);
+}
+
+void
+db_op_again(struct db_conn *c, struct db_op *op)
+{
+	const struct db_args *a = op->args;
+
+	if (!op->held || a == NULL ||
+	    !PQsendQueryPrepared(
+		c->pg, op->name, a->n, a->v, a->len, a->fmt, 1)) {
+		op->lost = true;
+		db_op_unqueue(c, op);
+		return;
+	}
+	TAILQ_REMOVE(&c->ops, op, entry);
+	c->nops--;
+	in_flight--;
+	db_op_push(c, op);
 }
 
 void
@@ -109,12 +156,16 @@ enum res
 db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
     struct db_args *a, struct db_op **out)
 {
-	struct db_args none = { .n = 0 };
 	struct db_op *op;
 	int ok;
 
-	if (a == NULL)
-		a = &none;
+	if (a == NULL) {
+		a = arena_alloc(env->arena, sizeof(*a));
+		db_args(a, env);
+	} else {
+		/* Kept for db_op_again(); the values are in the arena. */
+		a = arena_memdup(env->arena, a, sizeof(*a));
+	}
 	ok =
 	    sql != NULL ?
 		PQsendQueryParams(c->pg, sql, 0, NULL, NULL, NULL, NULL, 1) :
@@ -125,8 +176,9 @@ db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
 	}
 	db_counters.statements++;
 	op = db_op_new(stmt != NULL ? stmt : sql);
+	op->args = a;
 	arena_defer(env->arena, op_release, op);
-	(void)db_op_push(c, op); /* a loss is seen by the waiter */
+	db_op_push(c, op); /* a loss is seen by the waiter */
 	*out = op;
 	return (RES_OK);
 }

@@ -64,6 +64,7 @@ db_conn_lost(struct db_conn *c, const char *why)
 	c->gen++;
 	c->state = DB_DOWN;
 	c->events = 0;
+	c->unsynced = 0;
 	PQfinish(c->pg); /* closes the socket: epoll forgets it */
 	c->pg = NULL;
 	timer_cancel(&c->watch);
@@ -171,7 +172,7 @@ conn_prepare(struct db_conn *c)
 			continue;
 		(void)PQsendPrepare(c->pg, s->name, s->sql, 0, NULL);
 	}
-	(void)db_op_push(c, op);
+	db_op_push(c, op);
 }
 
 static void
@@ -220,38 +221,41 @@ conn_prepared(struct db_conn *c, bool failed)
 	db_conn_ready(c);
 }
 
+/* A Sync came back: of a write, of a turn's reads, or of the preparing. */
+static void
+conn_synced(struct db_conn *c, struct db_op *op)
+{
+	bool prepares = op->prepares, failed = op->res != NULL;
+
+	db_op_unqueue(c, op);
+	if (prepares)
+		conn_prepared(c, failed);
+}
+
 static void
 conn_result(struct db_conn *c, struct db_op *op, PGresult *r)
 {
-	bool failed;
+	ExecStatusType status = PQresultStatus(r);
 
-	switch (PQresultStatus(r)) {
-	case PGRES_PIPELINE_SYNC:
+	if (status == PGRES_PIPELINE_SYNC) {
 		PQclear(r);
-		if (!op->prepares) {
-			db_op_unqueue(c, op);
-			return;
-		}
-		failed = op->res != NULL;
-		db_op_unqueue(c, op);
-		conn_prepared(c, failed);
-		return;
-	case PGRES_COMMAND_OK:
+		conn_synced(c, op);
+	} else if (op->prepares && status == PGRES_COMMAND_OK) {
+		PQclear(r);
+	} else if (status == PGRES_PIPELINE_ABORTED && c->kind == DB_READ &&
+		   !op->prepares) {
+		PQclear(r);
+		db_op_again(c, op);
+	} else if (op->res != NULL) {
+		PQclear(r); /* the first counts: an error is always first */
+	} else {
 		if (op->prepares)
-			break;
-		/* FALLTHROUGH */
-	default:
-		/* The first result counts; an error is always first. */
-		if (op->res == NULL) {
-			if (op->prepares)
-				log_event(LOG_LEVEL_ERROR, "db.prepare", "%s",
-				    PQresultErrorMessage(r));
-			op->res = r;
-			return;
-		}
-		break;
+			log_event(LOG_LEVEL_ERROR, "db.prepare", "%s",
+			    PQresultErrorMessage(r));
+		op->res = r;
+		if (c->kind == DB_READ && !op->prepares)
+			db_op_unqueue(c, op);
 	}
-	PQclear(r);
 }
 
 static void

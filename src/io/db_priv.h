@@ -23,9 +23,13 @@ enum db_state {
 };
 
 /*
- * One statement on the wire. The connection holds it until its Sync comes
- * back (queued), the waiting side until it lets go (held); whoever is last
+ * One statement on the wire. The connection holds it until its answer is
+ * complete (queued), the waiting side until it lets go (held); whoever is last
  * frees it. So a waiter may give up without breaking the pipeline.
+ *
+ * A write has a Sync of its own and is complete, that is durable, when that
+ * comes back. Reads share a Sync (marker) with all that were sent in the same
+ * turn of the loop, and each is complete with its result.
  */
 struct db_op {
 	TAILQ_ENTRY(db_op) entry;
@@ -33,8 +37,9 @@ struct db_op {
 	struct wait *wait;    /* NULL: nobody waits (any more) */
 	struct db_conn *conn; /* valid while queued */
 	const char *name;
+	struct db_args *args; /* in the env's arena: valid while held */
 	int64_t started_us;
-	bool queued, held, done, lost, prepares;
+	bool queued, held, done, lost, prepares, marker;
 };
 TAILQ_HEAD(db_ops, db_op);
 
@@ -47,7 +52,9 @@ struct db_conn {
 	unsigned gen; /* grows with every loss */
 	unsigned backoff_ms;
 	unsigned nops;
-	bool busy; /* DB_WRITE: handed out */
+	bool busy;         /* DB_WRITE: handed out */
+	unsigned unsynced; /* DB_READ: sent since the last Sync */
+	struct deferred flush;
 	struct timer retry;
 	struct timer watch; /* connecting takes too long */
 	struct db_ops ops;
@@ -74,8 +81,10 @@ bool db_conn_flush(struct db_conn *);
 
 /* db.c */
 struct db_op *db_op_new(const char *name);
-/* Puts Sync behind what was sent and queues the op; false: lost. */
-bool db_op_push(struct db_conn *, struct db_op *);
+/* Queues what was sent. Writes get their Sync at once. */
+void db_op_push(struct db_conn *, struct db_op *);
+/* Sends a read again that an error before it in the same turn has aborted. */
+void db_op_again(struct db_conn *, struct db_op *);
 void db_op_unqueue(struct db_conn *, struct db_op *);
 co_fn enum res db_op_wait(struct env *, struct db_op *, struct db_rows **);
 enum res db_send(struct env *, struct db_conn *, const char *stmt,

@@ -37,6 +37,7 @@ static struct {
 	redisReplyObjectFunctions functions;
 	struct redis_config cfg;
 	struct timer retry, watch;
+	struct deferred flush;
 	unsigned backoff_ms;
 	int fd, events;
 	bool up, ready, writing;
@@ -62,10 +63,22 @@ redis_events(int events)
 	kore_platform_event_schedule(rd.fd, events, 0, &rd);
 }
 
-/* hiredis' event hooks: reading is registered once, writing is immediate. */
+/* hiredis' event hooks: reading is registered once, writing happens once a
+ * turn. */
 static void
 hook_read(void *arg UNUSED)
 {
+}
+
+/* The end of a loop's turn: one write for all commands of it. */
+static void
+redis_flush(void *arg UNUSED)
+{
+	if (rd.ac == NULL || !rd.up)
+		return;
+	rd.writing = true;
+	redisAsyncHandleWrite(rd.ac); /* may end in redis_closed() */
+	rd.writing = false;
 }
 
 static void
@@ -75,9 +88,8 @@ hook_add_write(void *arg UNUSED)
 		redis_events(EPOLLIN | EPOLLRDHUP | EPOLLOUT);
 		return;
 	}
-	rd.writing = true;
-	redisAsyncHandleWrite(rd.ac); /* may end in redis_closed() */
-	rd.writing = false;
+	rd.flush.fn = redis_flush;
+	loop_defer(&rd.flush);
 }
 
 static void

@@ -37,6 +37,7 @@ static struct co_list runnable = TAILQ_HEAD_INITIALIZER(runnable);
 static size_t stack_size;
 static unsigned limit, live, nidle;
 static bool kicked;
+static TAILQ_HEAD(, deferred) deferreds = TAILQ_HEAD_INITIALIZER(deferreds);
 
 void
 co_init(size_t stack_bytes, unsigned max)
@@ -267,12 +268,11 @@ co_ready(struct co *c)
 }
 
 static void
-kick_timer(void *arg UNUSED, u_int64_t now UNUSED)
+run_ready(void)
 {
 	struct co_list batch = TAILQ_HEAD_INITIALIZER(batch);
 	struct co *c;
 
-	kicked = false;
 	/* Those readied meanwhile wait for the next turn. */
 	TAILQ_CONCAT(&batch, &runnable, entry);
 	while ((c = TAILQ_FIRST(&batch)) != NULL) {
@@ -282,6 +282,30 @@ kick_timer(void *arg UNUSED, u_int64_t now UNUSED)
 		if (c->done)
 			co_recycle(c);
 	}
+}
+
+static void
+kick_timer(void *arg UNUSED, u_int64_t now UNUSED)
+{
+	struct deferred *d;
+
+	kicked = false;
+	run_ready();
+	while ((d = TAILQ_FIRST(&deferreds)) != NULL) {
+		TAILQ_REMOVE(&deferreds, d, entry);
+		d->queued = false;
+		d->fn(d->arg);
+	}
+}
+
+void
+loop_defer(struct deferred *d)
+{
+	if (d->queued)
+		return;
+	d->queued = true;
+	TAILQ_INSERT_TAIL(&deferreds, d, entry);
+	loop_kick();
 }
 
 void

@@ -59,6 +59,18 @@ co_fn void co_sleep(int64_t ms);
 void loop_kick(void);
 
 /*
+ * Runs fn(arg) once at the loop's next turn, after the coroutines that are
+ * ready now: what they send until then can go out in one system call.
+ */
+struct deferred {
+	TAILQ_ENTRY(deferred) entry;
+	void (*fn)(void *);
+	void *arg;
+	bool queued;
+};
+void loop_defer(struct deferred *);
+
+/*
  * request.c: the bridge to Kore. request_run() is what a route's handler
  * returns; the first call starts fn on a coroutine. The route's on_free must
  * be request_freed. When the client goes away fn runs on to its end; then
