@@ -3,7 +3,8 @@
 #
 # A step's output goes to a log of its own; the terminal shows one line for
 # it. When it fails: which step, the end of its log, and what to do about it.
-# A step runs in a subshell, so it hands results on through files only.
+# A step runs in a subshell, so it hands results on through files only. Servers
+# started in a step must not keep the lock of the tests (instance_lock).
 
 say() {
 	printf '%s\n' "$*"
@@ -35,7 +36,7 @@ step() {
 	(
 		set -e
 		"$@"
-	) >"$log" 2>&1 </dev/null
+	) >"$log" 2>&1 </dev/null 9>&-
 	rc=$?
 	set -e
 	if [ "$rc" -eq 0 ]; then

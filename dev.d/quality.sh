@@ -32,9 +32,19 @@ forget_instance() {
 	done
 }
 
+# One run at a time: a second would take the first one's servers away. The lock
+# belongs to this script and to pytest; steps close it, so no server keeps it.
+instance_lock() {
+	mkdir -p "$TOP/var"
+	exec 9>"$TOP/var/$1.lock"
+	flock -n 9 || die "var/$1 is in use by another run: wait for its end, or" \
+	    "use another clone"
+}
+
 # private_instance NAME: an instance of its own under var/NAME, from nothing,
 # whatever an earlier run left behind.
 private_instance() {
+	instance_lock "$1"
 	forget_instance
 	export ELEUSIS_VAR=$TOP/var/$1
 	instance_paths
@@ -91,6 +101,24 @@ names_tests() {
 	return 1
 }
 
+# Told to end, bash would stop the servers at once and leave pytest running
+# against nothing. So pytest is told, tidies up, and is waited for; a terminal's
+# Ctrl-C reaches it by itself.
+pytest_run() {
+	local pid rc=0
+	env --default-signal=INT,QUIT "$TOP/var/venv/bin/python" -m pytest "$@" <&0 &
+	pid=$!
+	trap : INT QUIT
+	trap 'kill -INT "$pid" 2>/dev/null || true' TERM HUP
+	wait "$pid" || rc=$?
+	while kill -0 "$pid" 2>/dev/null; do
+		rc=0
+		wait "$pid" || rc=$?
+	done
+	trap - INT QUIT TERM HUP
+	return "$rc"
+}
+
 cmd_test() {
 	local rc=0
 	parse_options "$@"
@@ -113,7 +141,7 @@ cmd_test() {
 	steps_instance
 	instance_load
 	export ELEUSIS_CTL=$TOP/$BUILD/eleusisctl
-	"$TOP/var/venv/bin/python" -m pytest "${REST[@]}" || rc=$?
+	pytest_run "${REST[@]}" || rc=$?
 	if [ "$BUILD" != build ]; then
 		cmd_down >/dev/null
 		sanitizer_reports || rc=1
@@ -136,7 +164,7 @@ packages_as_root() {
 lint_c() {
 	local format=clang-format-14
 	command -v "$format" >/dev/null || format=clang-format
-	find src tests -name '*.c' -print0 |
+	find src tests loadtest -name '*.c' -print0 |
 	    xargs -0 -r "$format" --dry-run -Werror
 }
 

@@ -25,8 +25,9 @@
  */
 static struct redis_script admit_script = { "admit",
 	"local s = false "
-	"if KEYS[1] ~= '' then s = redis.call('GET', KEYS[1]) end "
-	"if s then redis.call('EXPIRE', KEYS[1], ARGV[1]) end "
+	"if KEYS[1] ~= '' then"
+	" s = redis.pcall('GETEX', KEYS[1], 'EX', ARGV[1])"
+	" if type(s) == 'table' then s = false end end "
 	"local key = s and KEYS[2] or KEYS[3] "
 	"local t = redis.call('TIME') "
 	"local now = t[1] * 1000000 + t[2] "

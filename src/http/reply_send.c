@@ -38,20 +38,26 @@ date_now(void)
 	return (text);
 }
 
+static void
+line(struct buf *b, const char *name, const char *value)
+{
+	buf_puts(b, name);
+	buf_append(b, ": ", 2);
+	buf_puts(b, value);
+	buf_append(b, "\r\n", 2);
+}
+
 /* draft-ietf-httpapi-ratelimit-headers: the quota and what is left of it. */
 static void
-add_rate_headers(struct ctx *cx)
+add_rate_headers(struct ctx *cx, struct buf *b)
 {
-	char text[80];
-
 	if (cx->rate_limit == 0)
 		return;
-	snprintf(text, sizeof(text), "\"default\";q=%u;w=%d", cx->rate_limit,
-	    RATE_WINDOW_S);
-	http_response_header(cx->req, "ratelimit-policy", text);
-	snprintf(text, sizeof(text), "\"default\";r=%u;t=%u",
-	    cx->rate_remaining, cx->rate_reset_s);
-	http_response_header(cx->req, "ratelimit", text);
+	buf_printf(b,
+	    "ratelimit-policy: \"default\";q=%u;w=%d\r\n"
+	    "ratelimit: \"default\";r=%u;t=%u\r\n",
+	    cx->rate_limit, RATE_WINDOW_S, cx->rate_remaining,
+	    cx->rate_reset_s);
 }
 
 static bool
@@ -61,50 +67,44 @@ cacheable(const struct ctx *cx)
 		cx->status < 400);
 }
 
-static void
-add_common_headers(struct ctx *cx)
-{
-	struct http_request *req = cx->req;
-	char id[UUID_STRLEN + 1];
-
-	uuid_format(&cx->request_id, id);
-	http_response_header(req, "date", date_now());
-	http_response_header(req, "x-request-id", id);
-	http_response_header(req, "x-content-type-options", "nosniff");
-	http_response_header(req, "referrer-policy", "no-referrer");
-	http_response_header(req, "content-security-policy",
-	    "default-src 'none'; frame-ancestors 'none'");
-	if (!cacheable(cx))
-		http_response_header(req, "cache-control", "no-store");
-	if (cx->content_type != NULL)
-		http_response_header(req, "content-type", cx->content_type);
-	add_rate_headers(cx);
-}
-
-/* http_response_header() replaces a header of the same name, and cookies
- * cannot be joined into one line. */
-static void
-add_line(struct http_request *req, const char *name, const char *value)
-{
-	struct http_header *h;
-
-	h = kore_pool_get(&http_header_pool);
-	h->header = kore_strdup(name);
-	h->value = kore_strdup(value);
-	TAILQ_INSERT_TAIL(&req->resp_headers, h, list);
-}
-
-static void
-add_own_headers(struct ctx *cx)
+/* Is it a header that the reply sets by itself? Then ours stays away. */
+static bool
+own_header(const struct ctx *cx, const char *name)
 {
 	const struct reply_header *h;
 
-	for (h = cx->headers; h != NULL; h = h->next) {
-		if (strcasecmp(h->name, "set-cookie") == 0)
-			add_line(cx->req, h->name, h->value);
-		else
-			http_response_header(cx->req, h->name, h->value);
-	}
+	for (h = cx->headers; h != NULL; h = h->next)
+		if (strcasecmp(h->name, name) == 0)
+			return (true);
+	return (false);
+}
+
+static void
+add_common_headers(struct ctx *cx, struct buf *b)
+{
+	char id[UUID_STRLEN + 1];
+
+	uuid_format(&cx->request_id, id);
+	line(b, "date", date_now());
+	line(b, "x-request-id", id);
+	buf_puts(b, "x-content-type-options: nosniff\r\n"
+		    "referrer-policy: no-referrer\r\n"
+		    "content-security-policy: "
+		    "default-src 'none'; frame-ancestors 'none'\r\n");
+	if (!cacheable(cx) && !own_header(cx, "cache-control"))
+		buf_puts(b, "cache-control: no-store\r\n");
+	if (cx->content_type != NULL)
+		line(b, "content-type", cx->content_type);
+	add_rate_headers(cx, b);
+}
+
+static void
+add_own_headers(struct ctx *cx, struct buf *b)
+{
+	const struct reply_header *h;
+
+	for (h = cx->headers; h != NULL; h = h->next)
+		line(b, h->name, h->value);
 }
 
 /* A reply that nobody made, or with a header that cannot be sent. */
@@ -123,6 +123,8 @@ mend(struct ctx *cx)
 void
 reply_send(struct ctx *cx)
 {
+	struct buf lines;
+
 	if (cx->sent)
 		return;
 	cx->sent = true;
@@ -130,15 +132,15 @@ reply_send(struct ctx *cx)
 	if (!request_alive(cx->req))
 		return;
 
-	add_common_headers(cx);
-	add_own_headers(cx);
+	buf_init(&lines, cx->env.arena, 1024);
+	add_common_headers(cx, &lines);
+	add_own_headers(cx, &lines);
 	/* Kore would send the length of nothing, not of the 200's body. */
 	if (cx->status == 304)
 		cx->req->flags |= HTTP_REQUEST_NO_CONTENT_LENGTH;
-	/* For HEAD Kore sends the length and leaves out the body. */
 	if (loop_draining())
-		http_response_close(
-		    cx->req, cx->status, cx->reply, cx->reply_len);
-	else
-		http_response(cx->req, cx->status, cx->reply, cx->reply_len);
+		cx->req->owner->flags |= CONN_CLOSE_EMPTY;
+	/* For HEAD Kore sends the length and leaves out the body. */
+	http_response_lines(cx->req, cx->status, lines.data, lines.len,
+	    cx->reply, cx->reply_len);
 }

@@ -26,6 +26,7 @@ from lib.tables import ROOT
 
 START_SECONDS = 60
 STOP_SECONDS = 40
+RECOVERY_SECONDS = 5
 
 
 def read_env(path: Path) -> dict[str, str]:
@@ -167,9 +168,31 @@ class Instance:
         self.start(**env)
 
     def ensure_running(self) -> None:
-        if not self.healthy():
+        """Everything up again, whatever state a failed test left behind."""
+        if self.healthy():
+            return
+        if not self.postgres_answers():
+            self.start_postgres()
+        if not self.redis_answers():
+            self.start_redis()
+        with contextlib.suppress(AssertionError):
+            wait_until(self.healthy, RECOVERY_SECONDS, "readiness", 0.1)
+            return
+        try:
             self.stop()
-            self.start()
+        except AssertionError:
+            self.kill_all()
+        self.start()
+
+    def kill_all(self) -> None:
+        """The server's session, and whoever else still holds its port."""
+        pids = set(process.listeners(self.address[1]))
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            pids |= set(process.session(int(self.pid_file.read_text())))
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self.listening(), 5, "the closing of the port")
 
     def listening(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection(self.address, timeout=2):

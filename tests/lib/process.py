@@ -42,13 +42,8 @@ def status(pid: int) -> dict[str, str]:
 
 
 def children(pid: int) -> list[int]:
-    found = []
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            now = stat(int(entry.name))
-            if now and now[0] != "Z" and now[1] == str(pid):
-                found.append(int(entry.name))
-    return sorted(found)
+    every = [(child, stat(child)) for child in running()]
+    return [child for child, now in every if now and now[0] != "Z" and now[1] == str(pid)]
 
 
 def title(pid: int) -> str:
@@ -57,6 +52,36 @@ def title(pid: int) -> str:
         return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def running() -> list[int]:
+    return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
+
+
+def session(leader: int) -> list[int]:
+    """All of a session, also when its leader is gone."""
+    return [pid for pid in running() if stat(pid)[3:4] == [str(leader)]]
+
+
+def listeners(port: int) -> list[int]:
+    """The processes that hold a listening TCP socket on the port."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in listing(PROC / "net" / name)]
+    wanted = {f"socket:[{x[9]}]" for x in lines if x[1].endswith(f":{port:04X}") and x[3] == "0A"}
+    return [pid for pid in running() if wanted & set(files(pid))]
+
+
+def listing(path: Path) -> list[str]:
+    return path.read_text().splitlines()[1:] if path.exists() else []
+
+
+def files(pid: int) -> list[str]:
+    """What its open descriptors point to."""
+    found = []
+    with contextlib.suppress(OSError):
+        for entry in (PROC / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry))
+    return found
 
 
 def rss_kib(pid: int) -> int:
