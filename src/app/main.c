@@ -37,6 +37,14 @@ eleusis_onload(int action)
 	    action == KORE_MODULE_UNLOAD ? KORE_RESULT_ERROR : KORE_RESULT_OK);
 }
 
+/* The key manager is forked from the parent as well. It unloads the module at
+ * once, and the patients' keys go with it. */
+__attribute__((destructor)) static void
+forget_keys(void)
+{
+	keyring_wipe();
+}
+
 static void
 load_settings(void)
 {
@@ -94,8 +102,8 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 {
 	char msg[1024];
 
-	/* ChaCha20 in user space, stirred anew in each worker: a system call for
-	 * every identifier and nonce was 2 % of a request. */
+	/* ChaCha20 in user space, stirred anew in each worker: a system call
+	 * for every identifier and nonce was 2 % of a request. */
 	randombytes_set_implementation(&randombytes_internal_implementation);
 	if (sodium_init() == -1)
 		fatalx("libsodium cannot be started");
