@@ -37,6 +37,10 @@ INC = -Isrc -isystem $(B)/kore/include -isystem $(shell pg_config --includedir)
 CFLAGS = -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SAN) $(INC) \
 	-D_GNU_SOURCE= -DELEUSIS_VERSION=\"$(VERSION)\"
 LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
+# Kore unloads the module at its end: what its globals point to would then look
+# like a leak.
+MODFLAGS = -shared $(if $(ASAN),-Wl$(comma)-z$(comma)nodelete)
+comma := ,
 LIBS = -lpq -lhiredis -lyajl -lsodium -lcurl -lcrypto -lz -lm -lpthread
 # A chroot holds no libraries: glibc must not look for this one at run time.
 LIBS += -Wl,--no-as-needed -lgcc_s -Wl,--as-needed
@@ -75,7 +79,7 @@ $(B)/kore/kore: $(B)/kore.inputs
 # Flags and the list of sources are inputs too.
 $(B)/flags: FORCE
 	@mkdir -p $(B)
-	@printf '%s\n' '$(CC) $(CFLAGS) $(LDFLAGS) $(LIBS)' '$(MAIN_SRC)' \
+	@printf '%s\n' '$(CC) $(CFLAGS) $(MODFLAGS) $(LDFLAGS) $(LIBS)' '$(MAIN_SRC)' \
 	    '$(CTL_SRC)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
@@ -87,7 +91,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(B)/kore/kore
 # The module's few symbols of Kore are found when Kore loads it.
 $(B)/eleusis.so: $(MAIN_OBJ) Makefile
 	$(call say,LD,$@)
-	$(Q)$(CC) -shared $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
+	$(Q)$(CC) $(MODFLAGS) $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
 	@mv $@.new $@
 
 $(ARCHIVE): $(MAIN_OBJ)
@@ -132,7 +136,7 @@ MOD_OBJ := $(filter $(foreach a,base crypto obs loop io,$(B)/obj/src/$(a)/%),\
 define mod_rule
 $(B)/$(basename $(notdir $(1))).so: $(B)/obj/$(1:.c=.o) $(MOD_OBJ) Makefile
 	$$(call say,LD,$$@)
-	$$(Q)$$(CC) -shared $$(LDFLAGS) $$< $$(MOD_OBJ) $$(LIBS) -o $$@
+	$$(Q)$$(CC) $$(MODFLAGS) $$(LDFLAGS) $$< $$(MOD_OBJ) $$(LIBS) -o $$@
 endef
 $(foreach src,$(TOOL_SRC),$(eval $(call tool_rule,$(src))))
 $(foreach src,$(MOD_SRC),$(eval $(call mod_rule,$(src))))

@@ -125,16 +125,18 @@ instance_chroot() {
 	chmod 755 "$root"
 }
 
-# The key manager's chroot: certificate and key, and room for what Kore keeps
-# for ACME. Nobody else can enter it.
+# The key manager's chroot: certificate and key, which it can read and not
+# change. Nobody else can enter it.
 instance_keymgr() {
 	local dir=$VAR/keymgr
-	local -a own=()
 	if is_root; then
-		own=(-o "$KEY_USER" -g "$KEY_USER")
+		install -d -m 750 -o root -g "$KEY_USER" "$dir"
+		install -m 440 -o root -g "$KEY_USER" \
+		    "$CERT/server.pem" "$CERT/server.key" "$dir"
+	else
+		install -d -m 700 "$dir"
+		install -m 400 "$CERT/server.pem" "$CERT/server.key" "$dir"
 	fi
-	install -d -m 700 "${own[@]}" "$dir"
-	install -m 400 "${own[@]}" "$CERT/server.pem" "$CERT/server.key" "$dir"
 }
 
 instance_secrets() {

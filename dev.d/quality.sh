@@ -74,10 +74,12 @@ cheap_hashes() {
 	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
 }
 
-# The sanitizers need what the sandbox forbids: it is off in that build.
+# The sanitizers need what the sandbox forbids: it is off in that build. Leaks
+# are looked for when a process ends by itself.
 asan_settings() {
 	UNPRIVILEGED=yes
-	export ASAN_OPTIONS="log_path=$VAR/log/asan:detect_leaks=0:abort_on_error=1:detect_stack_use_after_return=0"
+	export ASAN_OPTIONS="log_path=$VAR/log/asan:detect_leaks=1:abort_on_error=1:detect_stack_use_after_return=0"
+	export LSAN_OPTIONS="suppressions=$TOP/tests/lsan.supp:print_suppressions=0"
 	export UBSAN_OPTIONS="log_path=$VAR/log/ubsan:print_stacktrace=1:halt_on_error=1"
 }
 

@@ -47,6 +47,8 @@ def test_workers_forked_after_sighup_still_serve(instance):
 
 def test_key_manager_keeps_nothing_of_the_module(instance):
     """It holds the TLS key only: the module, and its keys, are unloaded there."""
+    if instance.sanitized:
+        pytest.skip("this build never unloads the module")
     for pid in process.children(instance.parent_pid()):
         maps = Path(f"/proc/{pid}/maps").read_text()
         assert ("eleusis.so" in maps) == ("keymgr" not in process.title(pid))

@@ -42,7 +42,7 @@ class Probe:
             # The overflow below is meant; its report is no finding.
             "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:log_path={var}/asan",
         }
-        command = instance.command()[:-1] + [str(ROOT / "tests/probe/probe.conf")]
+        command = [*instance.command()[:-1], str(ROOT / "tests/probe/probe.conf")]
         with self.output.open("wb") as out:
             self.process = subprocess.Popen(
                 command,
@@ -56,7 +56,9 @@ class Probe:
         wait_until(self.ready, 20, "the probe does not start: " + str(self.output))
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=f"https://localhost:{self.port}", verify=self.trust, timeout=20)
+        return httpx.Client(
+            base_url=f"https://localhost:{self.port}", verify=self.trust, timeout=20
+        )
 
     def ready(self) -> bool:
         with contextlib.suppress(httpx.HTTPError), self.client() as c:

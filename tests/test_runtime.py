@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 
+import httpx
 import pytest
 from lib import data, process, raw
 from lib.client import Api
@@ -86,6 +87,51 @@ def test_workers_see_an_empty_root(instance):
         root = process.PROC / str(pid) / "root"
         assert not (root / "etc/shadow").exists()
         assert not (root / "etc/passwd").exists()
+
+
+def test_the_key_manager_sees_key_and_certificate_and_changes_neither(instance):
+    if not (PRIVILEGED and sandboxed(instance)):
+        pytest.skip("the server was started without a chroot")
+    children = process.children(instance.parent_pid())
+    manager = next(p for p in children if "keymgr" in process.title(p))
+    root = process.PROC / str(manager) / "root"
+    seen = [root, *root.rglob("*")]
+    assert {p.name for p in seen[1:]} == {"server.pem", "server.key"}
+    for path in seen:
+        assert path.stat().st_uid == 0, path
+        assert stat.S_IMODE(path.stat().st_mode) & 0o027 == 0, path
+
+
+def test_the_server_may_be_process_one(instance):
+    """As it is in a container: its children must not take it for init."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child"]
+    if not PRIVILEGED or subprocess.run([*apart, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no process id namespaces here")
+    port = free_port()
+    env = {
+        "KORE_BIND": f"127.0.0.1 {port}",
+        "KORE_PIDFILE": str(instance.var / "run" / "one.pid"),
+        "ELEUSIS_LOG_FILE": "",
+    }
+    child = subprocess.Popen(
+        [*apart, *instance.command()],
+        env=os.environ | instance.env | env,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"https://localhost:{port}/health/ready"
+    verify = ssl.create_default_context(cafile=instance.ca)
+
+    def ready() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(url, verify=verify, trust_env=False).status_code == 200
+        return False
+
+    try:
+        wait_until(ready, 20, "an answer", 0.1)
+    finally:
+        process.end(child.pid, signal.SIGKILL)
 
 
 def test_secrets_are_in_files_of_their_own(instance):

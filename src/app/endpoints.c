@@ -5,7 +5,7 @@
 #include "audit/audit.h"
 #include "auth/auth.h"
 #include "ops/ops.h"
-#include "predict/predict_api.h"
+#include "predict/predict.h"
 #include "records/records.h"
 
 #define ENDPOINT(method, path, resource, name, handler, auth, scope, rate,    \

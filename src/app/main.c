@@ -73,12 +73,12 @@ load_routes(void)
 	if (router_init(rows, n, msg, sizeof(msg)) != RES_OK ||
 	    routes_check(msg, sizeof(msg)) != RES_OK)
 		fatalx("endpoint table: %s", msg);
-	if (n + 1 > NELEM(names))
-		fatalx("endpoint table: more rows than metric labels");
-	for (unsigned i = 0; i < n; i++)
-		names[i] = rows[i].path;
-	names[n] = "unmatched";
-	metrics_init(worker_count > 0 ? worker_count : cpu_count, names, n + 1);
+	if (router_labels() > NELEM(names))
+		fatalx("endpoint table: more paths than metric labels");
+	for (unsigned i = 0; i < router_labels(); i++)
+		names[i] = router_label_path(i);
+	metrics_init(worker_count > 0 ? worker_count : cpu_count, names,
+	    router_labels());
 	openapi_init(setting_str(SETTING_ORIGIN));
 }
 

@@ -85,7 +85,8 @@ pipeline_log(struct ctx *cx, bool orphan)
 			line.private_detail = cx->env.err.private;
 	}
 	log_request(&line);
-	metric_request(cx->ep != NULL ? router_index(cx->ep) : router_count(),
+	/* One past the last label counts as unmatched. */
+	metric_request(cx->ep != NULL ? router_label(cx->ep) : router_labels(),
 	    line.method, cx->status, us);
 }
 

@@ -9,6 +9,7 @@
 #ifndef AUDIT_H
 #define AUDIT_H
 
+#include "crypto/crypto.h"
 #include "http/http.h"
 #include "io/io.h"
 
@@ -43,6 +44,14 @@ audit_object(struct audit_event *, const char *type, const struct uuid *id);
  * object_id, request_id, client_ip(text), detail(text). */
 #define AUDIT_PARAMS 11
 void audit_bind(struct db_args *, const struct audit_event *);
+/* The row as the beginning of a write's statement, whose own parameters are
+ * $12 and on. */
+#define AUDIT_WITH                                                     \
+	"WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at," \
+	" action, outcome, actor_kind, actor_id, object_type,"         \
+	" object_id, request_id, client_ip, detail) VALUES ($1, $2,"   \
+	" $3, $4, $5, $6, $7, $8, $9, $10::text::inet,"                \
+	" $11::text::jsonb)) "
 
 /* Hands a row to the group commit; the event is copied into the batch. */
 struct audit_ticket;
@@ -52,6 +61,28 @@ audit_start(struct ctx *, const struct audit_event *, struct audit_ticket **);
 co_fn enum res audit_wait(struct ctx *, struct audit_ticket *);
 /* Both in one. */
 co_fn enum res audit_append(struct ctx *, const struct audit_event *);
+
+/*
+ * audit_outcome.c: the ways an access to a record ends badly. Each makes a
+ * row durable first, of the request's action, and returns RES_ERR: with
+ * NOT_FOUND, with the problem that is set already, with INTERNAL. id NULL or
+ * nil: no object.
+ */
+co_fn enum res
+audit_denied(struct ctx *, const char *type, const struct uuid *id);
+co_fn enum res
+audit_failed(struct ctx *, const char *type, const struct uuid *id);
+co_fn enum res
+audit_broken(struct ctx *, const char *type, const struct uuid *id);
+/* A statement that failed: EL404 is denied, UNAVAILABLE stays, else failed. */
+co_fn enum res
+audit_db_failed(struct ctx *, const char *type, const struct uuid *id);
+/* The last statement was refused with this SQLSTATE. */
+bool audit_refused(const struct ctx *, const char *sqlstate);
+/* A patient's data key, from the cache or unwrapped; NULL: it does not open,
+ * with INTERNAL and a "failed" row. */
+co_fn const struct data_key *audit_open_key(
+    struct ctx *, const struct uuid *patient, const struct wrapped_key *);
 
 void audit_init(void);        /* in a worker: starts the flusher */
 unsigned audit_pending(void); /* rows not yet durable: for drain */

@@ -4,25 +4,7 @@
  */
 #include <string.h>
 
-#include "audit/audit.h"
-
-#define EVENT_COLUMNS                                             \
-	"id, occurred_at, action, outcome, actor_kind, actor_id," \
-	" object_type, object_id, request_id, host(client_ip),"   \
-	" detail::text"
-
-DB_STATEMENT(audit_select, DB_READ,
-    "SELECT " EVENT_COLUMNS " FROM eleusis.audit_event WHERE id = $1")
-
-/* Filters are optional; an absent one is null. */
-DB_STATEMENT(audit_select_page, DB_READ,
-    "SELECT " EVENT_COLUMNS " FROM eleusis.audit_event"
-    " WHERE ($1::uuid IS NULL OR id < $1)"
-    " AND ($2::uuid IS NULL OR object_id = $2)"
-    " AND ($3::uuid IS NULL OR actor_id = $3)"
-    " AND ($4::text IS NULL OR action = $4)"
-    " AND ($5::uuid IS NULL OR request_id = $5)"
-    " ORDER BY id DESC LIMIT $6")
+#include "audit/audit_priv.h"
 
 #define PAGE_DEFAULT 50
 #define PAGE_MAX     200
@@ -91,123 +73,107 @@ static const struct field query_fields[] = {
 const struct schema schema_audit_query = { "AuditQuery",
 	"Filters of the audit log.", query_fields, NELEM(query_fields) };
 
+/* nil: null */
 static void
-write_uuid(
-    struct json_out *o, const char *key, struct db_rows *r, int row, int col)
+write_id(struct json_out *o, const char *key, const struct uuid *id)
 {
-	struct uuid id;
-
-	json_key(o, key);
-	if (db_is_null(r, row, col)) {
+	if (uuid_is_nil(id)) {
+		json_key(o, key);
 		json_null(o);
 		return;
 	}
-	db_col_uuid(r, row, col, &id);
-	json_uuid(o, &id);
+	json_kuuid(o, key, id);
 }
 
 static void
-write_text(
-    struct json_out *o, const char *key, struct db_rows *r, int row, int col)
-{
-	json_kstr(
-	    o, key, db_is_null(r, row, col) ? NULL : db_col_text(r, row, col));
-}
-
-static void
-write_detail(struct ctx *cx, struct json_out *o, struct db_rows *r, int row)
+write_detail(struct ctx *cx, struct json_out *o, const char *text)
 {
 	struct jval *v;
-	const char *text;
 	struct err ignored;
 
 	err_clear(&ignored);
 	json_key(o, "detail");
-	text = db_is_null(r, row, 10) ? "null" : db_col_text(r, row, 10);
-	if (json_parse(cx->env.arena, text, strlen(text), JSON_DEPTH_MAX, &v,
-		&ignored) == RES_OK)
+	if (text != NULL && json_parse(cx->env.arena, text, strlen(text),
+				JSON_DEPTH_MAX, &v, &ignored) == RES_OK)
 		json_value(o, v);
 	else
 		json_null(o);
 }
 
 static void
-write_event(struct ctx *cx, struct json_out *o, struct db_rows *r, int row)
+write_event(struct ctx *cx, struct json_out *o, const struct audit_event *ev)
 {
 	json_obj(o);
-	write_uuid(o, "id", r, row, 0);
-	json_ktime(o, "occurred_at", db_col_time(r, row, 1));
-	write_text(o, "action", r, row, 2);
-	write_text(o, "outcome", r, row, 3);
+	json_kuuid(o, "id", &ev->id);
+	json_ktime(o, "occurred_at", ev->at_us);
+	json_kstr(o, "action", ev->action);
+	json_kstr(o, "outcome", audit_outcome_name(ev));
 	json_key(o, "actor");
 	json_obj(o);
-	write_text(o, "kind", r, row, 4);
-	write_uuid(o, "id", r, row, 5);
+	json_kstr(o, "kind", ev->actor_kind);
+	write_id(o, "id", &ev->actor_id);
 	json_obj_end(o);
 	json_key(o, "object");
 	json_obj(o);
-	write_text(o, "type", r, row, 6);
-	write_uuid(o, "id", r, row, 7);
+	json_kstr(o, "type", ev->object_type);
+	write_id(o, "id", &ev->object_id);
 	json_obj_end(o);
-	write_uuid(o, "request_id", r, row, 8);
-	write_text(o, "client_ip", r, row, 9);
-	write_detail(cx, o, r, row);
+	write_id(o, "request_id", &ev->request_id);
+	json_kstr(o, "client_ip", ev->client_ip);
+	write_detail(cx, o, ev->detail);
 	json_obj_end(o);
 }
 
-/* A filter of the query, or null. */
-static void
-bind_filter(struct db_args *a, struct ctx *cx, const char *name, bool is_id)
+/* An id of the query into room for it; NULL: not given. */
+static const struct uuid *
+filter_id(struct ctx *cx, const char *name, struct uuid *room)
 {
 	const char *s = json_get_str(cx->query, name);
-	struct uuid id;
 
-	if (s == NULL)
-		db_null(a);
-	else if (!is_id)
-		db_text(a, s);
-	else if (uuid_parse(s, &id) == RES_OK)
-		db_uuid(a, &id);
-	else
-		db_null(a); /* not reached: the schema checked it */
+	/* The schema has checked that it is one. */
+	return (s != NULL && uuid_parse(s, room) == RES_OK ? room : NULL);
+}
+
+static co_fn enum res
+find(struct ctx *cx, const struct page *page, struct db_rows **rows)
+{
+	struct uuid object, actor, request;
+	struct audit_filter want = {
+		.object_id = filter_id(cx, "object_id", &object),
+		.actor_id = filter_id(cx, "actor_id", &actor),
+		.request_id = filter_id(cx, "request_id", &request),
+		.action = json_get_str(cx->query, "action"),
+	};
+
+	return (audit_list_db_page(cx, page, &want, rows));
 }
 
 co_fn enum res
 audit_list(struct ctx *cx)
 {
-	struct audit_event ev;
+	struct audit_event ev, shown;
 	struct page page;
-	struct db_args a;
-	struct db_rows *r;
+	struct db_rows *rows;
 	struct json_out *o;
-	struct uuid last = { { 0 } };
 	int n;
 
 	if (page_read(cx, PAGE_DEFAULT, PAGE_MAX, &page) != RES_OK)
 		return (RES_ERR);
 	audit_event(cx, &ev, AUDIT_ALLOWED);
-	if (audit_append(cx, &ev) != RES_OK)
+	if (audit_append(cx, &ev) != RES_OK || find(cx, &page, &rows) != RES_OK)
 		return (RES_ERR);
-	db_args(&a, &cx->env);
-	db_uuid(&a, page.has_after ? &page.after : NULL);
-	bind_filter(&a, cx, "object_id", true);
-	bind_filter(&a, cx, "actor_id", true);
-	bind_filter(&a, cx, "action", false);
-	bind_filter(&a, cx, "request_id", true);
-	db_int8(&a, page.limit + 1);
-	if (db_exec(&cx->env, &audit_select_page, &a, &r) != RES_OK)
-		return (RES_ERR);
-	n = db_count(r) > page.limit ? page.limit : db_count(r);
+	n = db_count(rows) > page.limit ? page.limit : db_count(rows);
+	memset(&shown, 0, sizeof(shown));
 	o = json_out_new(cx->env.arena);
 	json_obj(o);
 	json_key(o, "items");
 	json_arr(o);
-	for (int i = 0; i < n; i++)
-		write_event(cx, o, r, i);
+	for (int i = 0; i < n; i++) {
+		audit_list_db_map(rows, i, &shown);
+		write_event(cx, o, &shown);
+	}
 	json_arr_end(o);
-	if (n > 0)
-		db_col_uuid(r, n - 1, 0, &last);
-	page_write(cx, o, db_count(r) > page.limit, &last);
+	page_write(cx, o, db_count(rows) > page.limit, &shown.id);
 	json_obj_end(o);
 	reply_json(cx, 200, o);
 	return (RES_OK);
@@ -217,23 +183,20 @@ co_fn enum res
 audit_get(struct ctx *cx)
 {
 	const struct uuid *id = ctx_param(cx, "event_id");
-	struct audit_event ev;
+	struct audit_event ev, shown;
 	struct audit_ticket *ticket;
-	struct db_args a;
 	struct db_op *op;
-	struct db_rows *r;
+	struct db_rows *rows;
 	struct json_out *o;
 
 	audit_event(cx, &ev, AUDIT_ALLOWED);
 	audit_object(&ev, "audit_event", id);
-	db_args(&a, &cx->env);
-	db_uuid(&a, id);
 	if (audit_start(cx, &ev, &ticket) != RES_OK ||
-	    db_start(&cx->env, &audit_select, &a, &op) != RES_OK ||
+	    audit_list_db_one(cx, id, &op) != RES_OK ||
 	    audit_wait(cx, ticket) != RES_OK ||
-	    db_wait(&cx->env, op, &r) != RES_OK)
+	    db_wait(&cx->env, op, &rows) != RES_OK)
 		return (RES_ERR);
-	if (db_count(r) == 0) {
+	if (db_count(rows) == 0) {
 		audit_event(cx, &ev, AUDIT_FAILED);
 		audit_object(&ev, "audit_event", id);
 		if (audit_append(cx, &ev) != RES_OK)
@@ -241,8 +204,9 @@ audit_get(struct ctx *cx)
 		return (err_fail(&cx->env.err, PROBLEM_NOT_FOUND,
 		    "There is no audit event with this id."));
 	}
+	audit_list_db_map(rows, 0, &shown);
 	o = json_out_new(cx->env.arena);
-	write_event(cx, o, r, 0);
+	write_event(cx, o, &shown);
 	reply_json(cx, 200, o);
 	return (RES_OK);
 }

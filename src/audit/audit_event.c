@@ -24,6 +24,15 @@ audit_outcome_name(const struct audit_event *ev)
 	return (outcome_name(ev->outcome));
 }
 
+enum audit_outcome
+audit_outcome_parse(const char *name)
+{
+	for (enum audit_outcome o = AUDIT_ALLOWED; o <= AUDIT_FAILED; o++)
+		if (strcmp(outcome_name(o), name) == 0)
+			return (o);
+	return (AUDIT_UNSET);
+}
+
 void
 audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
 {

@@ -15,11 +15,7 @@ DB_STATEMENT(user_by_id, DB_READ,
     " FROM eleusis.user_by_id($1)")
 
 DB_STATEMENT(user_set_password, DB_WRITE,
-    "WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at, action,"
-    " outcome, actor_kind, actor_id, object_type, object_id, request_id,"
-    " client_ip, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-    " $10::text::inet, $11::text::jsonb))"
-    " SELECT eleusis.user_set_password($12, $13, false)")
+    AUDIT_WITH "SELECT eleusis.user_set_password($12, $13, false)")
 
 static co_fn enum res
 load(struct ctx *cx, struct db_stmt *s, struct db_args *a, struct auth_user *u)

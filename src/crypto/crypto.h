@@ -4,7 +4,7 @@
  * and are compared in constant time.
  *
  * Hierarchy: root secret (file, 32 bytes) -> subkeys by crypto_kdf (KEK v1,
- * session, blind index, CSRF) -> a random data key per patient, stored
+ * session, blind index, CSRF, cursor) -> a random data key per patient, stored
  * wrapped by the KEK -> its subkey for digests in the audit log.
  */
 #ifndef CRYPTO_H
@@ -17,6 +17,7 @@
 #define TOKEN_STRLEN	43		/* base64url, no padding */
 #define TOKEN_HASH_BYTES 32
 #define BLIND_INDEX_BYTES 16
+#define CURSOR_TAG_BYTES 8
 #define DIGEST_BYTES	32
 
 /*
@@ -59,6 +60,12 @@ struct data_key {
 	uint8_t		key[DATA_KEY_BYTES];
 };
 #define WRAPPED_KEY_BYTES (DATA_KEY_BYTES + SEAL_OVERHEAD)
+/* A data key as the database keeps it. */
+struct wrapped_key {
+	uint32_t	 version;
+	const uint8_t	*wrapped;	/* NULL: erased */
+	size_t		 len;
+};
 /* A new random key for owner, and its wrapped form for the database. */
 void	 vault_new_key(const struct uuid *owner, struct data_key *,
 	    uint8_t wrapped[WRAPPED_KEY_BYTES]);
@@ -71,6 +78,9 @@ void	 vault_cache_put(const struct data_key *);
 bool	 vault_cache_get(const struct uuid *owner, struct data_key *);
 void	 vault_cache_drop(const struct uuid *owner);
 void	 vault_cache_sweep(void);
+/* From the cache if it is of that version, else unwrapped and put there. */
+enum res vault_open_key(const struct uuid *owner, const struct wrapped_key *,
+	    struct data_key *);
 /* Seal and open with a data key; memory from the arena. */
 void	 vault_seal(struct arena *, const struct data_key *,
 	    const struct seal_place *, const void *, size_t,
@@ -106,6 +116,11 @@ enum res session_unseal(const uint8_t hash[TOKEN_HASH_BYTES],
 void	 csrf_token(const uint8_t hash[TOKEN_HASH_BYTES],
 	    char out[TOKEN_STRLEN + 1]);
 bool	 csrf_valid(const uint8_t hash[TOKEN_HASH_BYTES], const char *);
+
+/* cursor.c: a keyed hash of a list's path and of the row that a page begins
+ * after, so that a cursor can neither be made up nor used elsewhere. */
+void	 cursor_tag(const char *path, const struct uuid *row,
+	    uint8_t out[CURSOR_TAG_BYTES]);
 
 /* password.c: Argon2id (RFC 9106) in libsodium's string format. Slow by
  * design: run on the thread pool, never on the loop. */

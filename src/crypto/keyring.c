@@ -36,6 +36,7 @@ static const struct {
 	[SUBKEY_SESSION] = { "sessions", 1 },
 	[SUBKEY_BLIND_INDEX] = { "blindidx", 1 },
 	[SUBKEY_CSRF] = { "csrftokn", 1 },
+	[SUBKEY_CURSOR] = { "listcurs", 1 },
 };
 
 static struct keyring *keyring;

@@ -170,3 +170,17 @@ vault_cache_count(void)
 
 	return (n);
 }
+
+enum res
+vault_open_key(const struct uuid *owner, const struct wrapped_key *wrapped,
+    struct data_key *key)
+{
+	if (vault_cache_get(owner, key) && key->version == wrapped->version)
+		return (RES_OK);
+	if (vault_unwrap(owner, wrapped->version, wrapped->wrapped,
+		wrapped->len, key) != RES_OK)
+		return (RES_ERR);
+	vault_cache_put(key);
+
+	return (RES_OK);
+}

@@ -55,6 +55,8 @@ enum field_type {
 	FIELD_ENUM,		/* one of a list, "a|b|c" */
 	FIELD_OBJECT,		/* of schema sub, or free when sub is NULL */
 	FIELD_NUMBER_MAP,	/* {"name": number or null, ...} */
+	FIELD_VALUE_MAP,	/* the same, or true, false, or a string; the
+				 * handler checks which of them fits */
 	FIELD_ARRAY		/* of schema sub's objects; of strings
 				 * when sub is NULL */
 };
@@ -132,8 +134,11 @@ const struct endpoint *router_at(unsigned);
  * sets no error but the reply: 204 with Allow, which reply_problem() keeps.
  */
 enum res	 router_match(struct ctx *, const char *resource);
-/* The index of a row: label of its metrics. */
-unsigned	 router_index(const struct endpoint *);
+/* Metrics are labelled by path template: rows of one path share a label.
+ * Labels count from 0 to router_labels() - 1, in the order of the rows. */
+unsigned	 router_label(const struct endpoint *);
+unsigned	 router_labels(void);
+const char	*router_label_path(unsigned);
 
 /* ---- context.c ----------------------------------------------------------- */
 struct reply_header {

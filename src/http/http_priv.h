@@ -25,6 +25,7 @@ struct segment {
 };
 struct route_row {
 	const struct endpoint	*ep;
+	unsigned		 label;		/* router_label() */
 	unsigned		 nsegs;
 	struct segment		 segs[SEGMENTS_MAX];
 	char			*names;	/* what segs point into */

@@ -154,6 +154,27 @@ put_choices(struct json_out *out, const struct field *f)
 	json_arr_end(out);
 }
 
+/* Limits of one type of JSON say nothing about the others. */
+static void
+put_map_value(struct json_out *out, const struct field *f)
+{
+	json_obj(out);
+	if (f->type == FIELD_NUMBER_MAP) {
+		put_name(out, "number", true);
+	} else {
+		json_key(out, "type");
+		json_arr(out);
+		json_str(out, "number");
+		json_str(out, "boolean");
+		json_str(out, "string");
+		json_str(out, "null");
+		json_arr_end(out);
+		json_kint(out, "maxLength", 64);
+	}
+	put_limits(out, f, "minimum", "maximum", false);
+	json_obj_end(out);
+}
+
 static void
 put_map(struct json_out *out, const struct field *f)
 {
@@ -163,10 +184,7 @@ put_map(struct json_out *out, const struct field *f)
 	json_kint(out, "maxLength", 64);
 	json_obj_end(out);
 	json_key(out, "additionalProperties");
-	json_obj(out);
-	put_name(out, "number", true);
-	put_limits(out, f, "minimum", "maximum", false);
-	json_obj_end(out);
+	put_map_value(out, f);
 }
 
 static void
@@ -213,6 +231,7 @@ openapi_type(struct json_out *out, const struct field *f, bool patch)
 		[FIELD_ENUM] = { "string", NULL },
 		[FIELD_OBJECT] = { "object", NULL },
 		[FIELD_NUMBER_MAP] = { "object", NULL },
+		[FIELD_VALUE_MAP] = { "object", NULL },
 		[FIELD_ARRAY] = { "array", NULL },
 	};
 
@@ -231,7 +250,7 @@ openapi_type(struct json_out *out, const struct field *f, bool patch)
 		put_limits(out, f, "minimum", "maximum", false);
 	else if (f->type == FIELD_ENUM)
 		put_choices(out, f);
-	else if (f->type == FIELD_NUMBER_MAP)
+	else if (f->type == FIELD_NUMBER_MAP || f->type == FIELD_VALUE_MAP)
 		put_map(out, f);
 	else if (f->type == FIELD_ARRAY) {
 		put_limits(out, f, "minItems", "maxItems", true);

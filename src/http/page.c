@@ -10,24 +10,11 @@
 #include "crypto/crypto.h"
 #include "http/http_priv.h"
 
-#define TAG_BYTES    8
-#define CURSOR_BYTES (sizeof(struct uuid) + TAG_BYTES)
+#define CURSOR_BYTES (sizeof(struct uuid) + CURSOR_TAG_BYTES)
 #define CURSOR_LEN   32 /* 24 bytes: no padding and no spare bits */
 #define CURSOR_BASE  sodium_base64_VARIANT_URLSAFE_NO_PADDING
 
 _Static_assert(CURSOR_BYTES * 4 == CURSOR_LEN * 3, "cursor length");
-
-static void
-cursor_tag(struct ctx *cx, const struct uuid *id, uint8_t out[TAG_BYTES])
-{
-	uint8_t hash[BLIND_INDEX_BYTES];
-	char text[UUID_STRLEN + 1];
-
-	uuid_format(id, text);
-	blind_index("http.cursor",
-	    arena_printf(cx->env.arena, "%s|%s", cx->path, text), hash);
-	memcpy(out, hash, TAG_BYTES);
-}
 
 static void
 cursor_format(struct ctx *cx, const struct uuid *id, char out[CURSOR_LEN + 1])
@@ -35,7 +22,7 @@ cursor_format(struct ctx *cx, const struct uuid *id, char out[CURSOR_LEN + 1])
 	uint8_t bytes[CURSOR_BYTES];
 
 	memcpy(bytes, id->b, sizeof(id->b));
-	cursor_tag(cx, id, bytes + sizeof(id->b));
+	cursor_tag(cx->path, id, bytes + sizeof(id->b));
 	sodium_bin2base64(
 	    out, CURSOR_LEN + 1, bytes, sizeof(bytes), CURSOR_BASE);
 }
@@ -43,7 +30,7 @@ cursor_format(struct ctx *cx, const struct uuid *id, char out[CURSOR_LEN + 1])
 static enum res
 cursor_parse(struct ctx *cx, const char *s, struct uuid *id)
 {
-	uint8_t bytes[CURSOR_BYTES], tag[TAG_BYTES];
+	uint8_t bytes[CURSOR_BYTES], tag[CURSOR_TAG_BYTES];
 	const char *end;
 	size_t len;
 
@@ -53,11 +40,12 @@ cursor_parse(struct ctx *cx, const char *s, struct uuid *id)
 	    len != sizeof(bytes) || *end != '\0')
 		return (RES_ERR);
 	memcpy(id->b, bytes, sizeof(id->b));
-	cursor_tag(cx, id, tag);
+	cursor_tag(cx->path, id, tag);
 
-	return (sodium_memcmp(tag, bytes + sizeof(id->b), TAG_BYTES) == 0 ?
-		    RES_OK :
-		    RES_ERR);
+	return (
+	    sodium_memcmp(tag, bytes + sizeof(id->b), CURSOR_TAG_BYTES) == 0 ?
+		RES_OK :
+		RES_ERR);
 }
 
 enum res

@@ -9,7 +9,7 @@
 #include "http/http_priv.h"
 
 static struct route_row *rows;
-static unsigned nrows;
+static unsigned nrows, nlabels;
 static const struct endpoint *table;
 
 const char *
@@ -19,6 +19,21 @@ method_name(enum http_method method)
 		"PATCH", "DELETE", "OPTIONS" };
 
 	return (method < METHOD_MAX ? names[method] : "");
+}
+
+static unsigned
+label_rows(struct route_row *fresh, unsigned n)
+{
+	unsigned i, k, labels = 0;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < i; k++)
+			if (strcmp(fresh[k].ep->path, fresh[i].ep->path) == 0)
+				break;
+		fresh[i].label = k < i ? fresh[k].label : labels++;
+	}
+
+	return (labels);
 }
 
 enum res
@@ -35,6 +50,7 @@ router_init(const struct endpoint *eps, unsigned n, char *msg, size_t msglen)
 	router_discard(rows, nrows);
 	rows = fresh;
 	nrows = n;
+	nlabels = label_rows(rows, n);
 	table = eps;
 
 	return (RES_OK);
@@ -53,9 +69,25 @@ router_at(unsigned i)
 }
 
 unsigned
-router_index(const struct endpoint *ep)
+router_label(const struct endpoint *ep)
 {
-	return ((unsigned)(ep - table));
+	return (rows[ep - table].label);
+}
+
+unsigned
+router_labels(void)
+{
+	return (nlabels);
+}
+
+const char *
+router_label_path(unsigned label)
+{
+	for (unsigned i = 0; i < nrows; i++)
+		if (rows[i].label == label)
+			return (table[i].path);
+
+	return (NULL);
 }
 
 /* Bytes that no URI has, and escapes that are none or hide a control. */

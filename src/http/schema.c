@@ -261,6 +261,32 @@ check_object(const struct check *c, const struct at *at, const struct field *f,
 }
 
 static void
+check_map_text(const struct check *c, const struct at *at, const struct jval *v)
+{
+	if (!text_ok(v->s, v->slen))
+		mistake(c, at, "format", "must not hold control characters");
+	else if (code_points(v->s, v->slen) > MAP_KEY_MAX)
+		mistake(c, at, "max_length", "must have at most %d characters",
+		    MAP_KEY_MAX);
+}
+
+static void
+check_map_value(const struct check *c, const struct at *at,
+    const struct field *f, const struct jval *v)
+{
+	bool any = f->type == FIELD_VALUE_MAP;
+
+	if (v->type == J_INT || v->type == J_NUM)
+		check_value(c, at, f, v->d);
+	else if (any && v->type == J_STR)
+		check_map_text(c, at, v);
+	else if (v->type != J_NULL && !(any && v->type == J_BOOL))
+		mistake(c, at, "type",
+		    any ? "must be a number, true, false, a string or null" :
+			  "must be a number or null");
+}
+
+static void
 check_map(const struct check *c, const struct at *at, const struct field *f,
     const struct jval *v)
 {
@@ -283,10 +309,8 @@ check_map(const struct check *c, const struct at *at, const struct field *f,
 		if (!text_ok(m->key, strlen(m->key)))
 			mistake(c, at, "format",
 			    "must not hold control characters in its names");
-		else if (m->type == J_INT || m->type == J_NUM)
-			check_value(c, &here, f, m->d);
-		else if (m->type != J_NULL)
-			mistake(c, &here, "type", "must be a number or null");
+		else
+			check_map_value(c, &here, f, m);
 	}
 }
 
@@ -330,6 +354,7 @@ static const struct kind {
 	[FIELD_ENUM] = { JBIT(J_STR), "a string", check_enum },
 	[FIELD_OBJECT] = { JBIT(J_OBJ), "an object", check_object },
 	[FIELD_NUMBER_MAP] = { JBIT(J_OBJ), "an object of numbers", check_map },
+	[FIELD_VALUE_MAP] = { JBIT(J_OBJ), "an object of values", check_map },
 	[FIELD_ARRAY] = { JBIT(J_ARR), "an array", check_array },
 };
 

@@ -1,16 +1,12 @@
 /*
  * The seccomp filter of a worker: what libpq, hiredis, libsodium, glibc's
  * threads and resolver need beyond Kore's own list. Everything else kills
- * the process. Kore calls kore_seccomp_hook() in each child after dropping
- * privileges and before the filter is loaded, so this is also where a worker
- * ties its life to the parent's.
+ * the process. Kore calls kore_seccomp_hook() in each worker after dropping
+ * privileges and before the filter is loaded.
  */
-#include <sys/prctl.h>
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <kore/kore.h>
 #include <kore/seccomp.h>
@@ -71,12 +67,6 @@ sandbox_extend(void)
 void
 kore_seccomp_hook(void)
 {
-	/*
-	 * A parent that is killed must not leave children that hold the
-	 * port; every acknowledged write is already durable.
-	 */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() == 1)
-		fatalx("the parent is gone");
 	if (worker->id == KORE_WORKER_KEYMGR)
 		return;
 	sandbox_extend();

@@ -1,9 +1,14 @@
 /*
  * predict/ serves risk models: XGBoost forests with a schema of their inputs.
- * This half is pure: it knows files and numbers, neither HTTP nor SQL. Models
- * are loaded by the parent process, before it forks and enters its chroot,
- * and are read-only from then on (the forests' pages are protected), so every
- * worker may read them without locks.
+ * Models and registry are pure: they know files and numbers, neither HTTP nor
+ * SQL. Models are loaded by the parent process, before it forks and enters
+ * its chroot, and are read-only from then on (the forests' pages are
+ * protected), so every worker may read them without locks.
+ *
+ * Inputs of a prediction come from the request, else from the patient's
+ * record; what was used, where it came from and what the model said are
+ * sealed under the patient's data key, and the prediction's audit row is of
+ * the same statement.
  */
 #ifndef PREDICT_H
 #define PREDICT_H
@@ -120,5 +125,16 @@ const struct model *registry_find(const char *name, const char *version);
 unsigned registry_count(void);
 /* Sorted by name, then by version, greatest first. */
 const struct model *registry_at(unsigned);
+
+/* Handlers (predict_api.c); those of predictions may suspend. */
+struct ctx;
+enum res predictions_create(struct ctx *);
+enum res predictions_get(struct ctx *);
+enum res models_list(struct ctx *);
+
+/* predict_schema.c */
+struct schema;
+extern const struct schema schema_prediction_new, schema_prediction,
+    schema_models;
 
 #endif

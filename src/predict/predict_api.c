@@ -3,7 +3,7 @@
  * reply.
  */
 #include "obs/obs.h"
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 static void
 write_model_ref(struct json_out *out, const struct prediction *p)

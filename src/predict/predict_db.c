@@ -3,7 +3,7 @@
  * take the acting subject and show nothing else. A prediction and its audit
  * row are one statement.
  */
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 DB_STATEMENT(predict_patient, DB_READ,
     "SELECT key_version, wrapped_key, version, identity, clinical"
@@ -14,11 +14,8 @@ DB_STATEMENT(predict_latest, DB_READ,
     "SELECT id, code_index, payload"
     " FROM eleusis.observation_latest($1, $2, $3, $4, $5)")
 DB_STATEMENT(prediction_insert, DB_WRITE,
-    "WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at, action,"
-    " outcome, actor_kind, actor_id, object_type, object_id, request_id,"
-    " client_ip, detail) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
-    " $10::text::inet, $11::text::jsonb))"
-    " SELECT c.at FROM eleusis.prediction_create($12, $13, $14, $15, $16,"
+    AUDIT_WITH
+    "SELECT c.at FROM eleusis.prediction_create($12, $13, $14, $15, $16,"
     " $17, $18, $19, $20, $21, $22) AS c (at)")
 DB_STATEMENT(prediction_one, DB_READ,
     "SELECT key_version, wrapped_key, id, patient_id, model_name,"
@@ -43,7 +40,7 @@ object_args(struct ctx *cx, struct db_args *a, const struct uuid *id)
 
 /* Columns 0 and 1 of every row that carries a key. */
 static void
-key_map(const struct db_rows *rows, struct key_row *key)
+key_map(const struct db_rows *rows, struct wrapped_key *key)
 {
 	key->version = (uint32_t)db_col_int4(rows, 0, 0);
 	key->wrapped = NULL;
@@ -165,7 +162,7 @@ prediction_map(const struct db_rows *rows, struct prediction *p,
 
 co_fn enum res
 predict_db_get_wait(struct ctx *cx, struct db_op *op, struct prediction *p,
-    struct ciphertext *payload, struct key_row *key, bool *there)
+    struct ciphertext *payload, struct wrapped_key *key, bool *there)
 {
 	struct db_rows *rows;
 

@@ -2,7 +2,7 @@
  * Schemas of predictions and models: they check bodies, and describe them in
  * the OpenAPI document.
  */
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 #define SERVER (F_REQUIRED | F_REPLY_ONLY)
 #define SCHEMA(var, name, text, fields) \
@@ -17,9 +17,11 @@ static const struct field prediction_new[] = {
 	    "name of a model of GET /v1/models" },
 	{ "model_version", FIELD_STRING, 0, 1, 50, NULL, NULL,
 	    "as in 1.0.0; the newest unless given" },
-	{ "inputs", FIELD_NUMBER_MAP, 0, 0, 0, NULL, NULL,
-	    "values of the model's features by name; null means missing. What "
-	    "is not named comes from the patient's record: age, sex, and the "
+	{ "inputs", FIELD_VALUE_MAP, 0, 0, 0, NULL, NULL,
+	    "values of the model's features by name: numbers; true or false "
+	    "for a boolean one; a category's name for a category; null means "
+	    "missing. What is not named comes from the patient's record: age, "
+	    "sex, and the "
 	    "latest observation of the feature's code (by effective_at, of the "
 	    "100 entered last)" },
 };
@@ -70,7 +72,8 @@ static const struct field feature_shown[] = {
 	{ "name", FIELD_STRING, SERVER, 0, 0, NULL, NULL,
 	    "its name among the inputs" },
 	{ "type", FIELD_ENUM, SERVER, 0, 0, "number|integer|boolean|category",
-	    NULL, "a boolean is 0 or 1, a category the value of one" },
+	    NULL,
+	    "a boolean counts as 0 or 1, a category as the value of one" },
 	{ "unit", FIELD_STRING, SERVER, 0, 0, NULL, NULL, "UCUM" },
 	{ "minimum", FIELD_NUMBER, SERVER, 0, 0, NULL, NULL,
 	    "least value, inclusive" },

@@ -5,7 +5,7 @@
  * the actor may see the patient is decided there, by PostgreSQL.
  */
 #include "obs/obs.h"
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 static const char *
 digest_text(struct arena *arena, const char *hex)
@@ -84,13 +84,13 @@ store(struct ctx *cx, const struct data_key *key, const struct inputs *in,
 
 	if (prediction_seal(
 		cx->env.arena, key, p, in, &payload, inputs_digest) != RES_OK)
-		return (prediction_broken(cx, "prediction", &p->id));
+		return (audit_broken(cx, "prediction", &p->id));
 	audit_event(cx, &event, AUDIT_ALLOWED);
 	audit_object(&event, "prediction", &p->id);
 	event.detail = audit_detail(cx->env.arena, p, inputs_digest);
 	p->audit_event = event.id;
 	if (predict_db_create(cx, &event, p, &payload) != RES_OK)
-		return (prediction_db_failed(cx, "patient", &p->patient));
+		return (audit_db_failed(cx, "patient", &p->patient));
 
 	return (RES_OK);
 }
@@ -120,7 +120,7 @@ prediction_create(struct ctx *cx, const struct model *m,
 		return (RES_ERR);
 	/* That the record lacks something is read from the record. */
 	if (!whole && inputs_finish(&in, arena, err) != RES_OK)
-		return (prediction_failed(cx, "patient", patient));
+		return (audit_failed(cx, "patient", patient));
 	describe(cx, m, patient, p);
 	score(cx, &in, p);
 
@@ -135,7 +135,7 @@ prediction_read(struct ctx *cx, const struct uuid *id, struct prediction *p)
 	struct audit_ticket *ticket;
 	struct audit_event event;
 	struct ciphertext payload;
-	struct key_row wrapped;
+	struct wrapped_key wrapped;
 	struct db_op *op;
 	enum res rc;
 	bool there;
@@ -151,13 +151,13 @@ prediction_read(struct ctx *cx, const struct uuid *id, struct prediction *p)
 	if (rc == RES_OK)
 		rc = predict_db_get_wait(cx, op, p, &payload, &wrapped, &there);
 	if (rc != RES_OK)
-		return (prediction_failed(cx, "prediction", id));
+		return (audit_failed(cx, "prediction", id));
 	if (!there)
-		return (prediction_denied(cx, "prediction", id));
-	if (record_key(cx, &p->patient, &wrapped, &key) != RES_OK)
+		return (audit_denied(cx, "prediction", id));
+	if ((key = audit_open_key(cx, &p->patient, &wrapped)) == NULL)
 		return (RES_ERR);
 	if (prediction_open(cx->env.arena, key, &payload, p) != RES_OK)
-		return (prediction_broken(cx, "prediction", id));
+		return (audit_broken(cx, "prediction", id));
 
 	return (RES_OK);
 }

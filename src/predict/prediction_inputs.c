@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 static const char *const origin_names[] = {
 	[INPUT_REQUEST] = "request",
@@ -44,10 +44,50 @@ input_pointer(struct arena *arena, const char *name)
 	return (b.data);
 }
 
+/* What a feature of this type may be given as, for a client. */
+static const char *
+must_be(enum feature_type type)
+{
+	if (type == FEATURE_BOOLEAN)
+		return ("must be true, false, 0, 1 or null");
+	if (type == FEATURE_CATEGORY)
+		return ("must be the name or the value of a category, or null");
+
+	return ("must be a number or null");
+}
+
+/* The number that a value stands for; *code says what is wrong with it. */
+static enum res
+as_number(const struct model_feature *f, const struct jval *v, double *number,
+    const char **code)
+{
+	int value;
+
+	*code = "type";
+	if (v->type == J_INT || v->type == J_NUM) {
+		*number = v->d;
+		return (RES_OK);
+	}
+	if (v->type == J_BOOL && f->type == FEATURE_BOOLEAN) {
+		*number = v->b ? 1 : 0;
+		return (RES_OK);
+	}
+	if (v->type != J_STR || f->type != FEATURE_CATEGORY)
+		return (RES_ERR);
+	*code = "enum";
+	if (model_category_value(f, v->s, &value) != RES_OK)
+		return (RES_ERR);
+	*number = value;
+
+	return (RES_OK);
+}
+
 static void
 take_one(struct inputs *in, const struct jval *v, struct arena *arena,
     struct err *err)
 {
+	const struct model_feature *f;
+	const char *code;
 	char detail[256];
 	int k = model_feature_index(in->model, v->key);
 
@@ -60,10 +100,13 @@ take_one(struct inputs *in, const struct jval *v, struct arena *arena,
 		in->v[k].from = INPUT_MISSING;
 		return;
 	}
+	f = &in->model->features[k];
 	in->v[k].from = INPUT_REQUEST;
-	in->v[k].value = v->d;
-	if (model_input_check(
-		in->model, (unsigned)k, v->d, detail, sizeof(detail)) != RES_OK)
+	if (as_number(f, v, &in->v[k].value, &code) != RES_OK)
+		err_field(err, arena, input_pointer(arena, v->key), code, "%s",
+		    must_be(f->type));
+	else if (model_input_check(in->model, (unsigned)k, in->v[k].value,
+		     detail, sizeof(detail)) != RES_OK)
 		err_field(err, arena, input_pointer(arena, v->key), "range",
 		    "%s", detail);
 }

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 /* Opening one takes some 4 us; the loop must turn within a millisecond. */
 #define OPENED_AT_ONCE 200
@@ -19,24 +19,6 @@ struct wanted {
 	struct uuid id;
 	double value;
 };
-
-co_fn enum res
-record_key(struct ctx *cx, const struct uuid *patient,
-    const struct key_row *row, const struct data_key **out)
-{
-	/* The arena is wiped when the request ends; a stack is not. */
-	struct data_key *key = arena_alloc(cx->env.arena, sizeof(*key));
-
-	*out = key;
-	if (vault_cache_get(patient, key) && key->version == row->version)
-		return (RES_OK);
-	if (vault_unwrap(patient, row->version, row->wrapped, row->len, key) !=
-	    RES_OK)
-		return (prediction_broken(cx, "patient", patient));
-	vault_cache_put(key);
-
-	return (RES_OK);
-}
 
 /* ---- the patient --------------------------------------------------------- */
 
@@ -73,7 +55,7 @@ take_patient(struct ctx *cx, const struct data_key *key,
 
 	if (record_open_patient(cx->env.arena, key, patient, row->version,
 		&row->identity, &row->clinical, &birth_date, &sex) != RES_OK)
-		return (prediction_broken(cx, "patient", patient));
+		return (audit_broken(cx, "patient", patient));
 	for (unsigned k = 0; k < in->model->nfeatures; k++) {
 		if (in->v[k].from != INPUT_UNSET)
 			continue;
@@ -151,7 +133,7 @@ take_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
 	if ((k = wanted_by(want, n, *at, o.code_index)) < 0 ||
 	    record_open_observation(cx->env.arena, key, &o.id, &o.payload,
 		&value, &effective_us) != RES_OK)
-		return (prediction_broken(cx, "observation", &o.id));
+		return (audit_broken(cx, "observation", &o.id));
 	*at = (unsigned)k;
 	if (later(&want[k], effective_us, &o.id)) {
 		want[k].found = true;
@@ -172,7 +154,7 @@ take_latest(struct ctx *cx, const struct data_key *key,
 	struct db_rows *rows;
 
 	if (db_wait(&cx->env, op, &rows) != RES_OK)
-		return (prediction_db_failed(cx, "patient", patient));
+		return (audit_db_failed(cx, "patient", patient));
 	for (int i = 0; i < db_count(rows); i++) {
 		if (take_row(cx, key, rows, i, want, n, &at) != RES_OK)
 			return (RES_ERR);
@@ -199,10 +181,10 @@ fill_patient(struct ctx *cx, const struct uuid *patient, bool whole,
 	bool there;
 
 	if (predict_db_patient_wait(cx, op, whole, &row, &there) != RES_OK)
-		return (prediction_db_failed(cx, "patient", patient));
+		return (audit_db_failed(cx, "patient", patient));
 	if (!there)
-		return (prediction_denied(cx, "patient", patient));
-	if (record_key(cx, patient, &row.key, key) != RES_OK)
+		return (audit_denied(cx, "patient", patient));
+	if ((*key = audit_open_key(cx, patient, &row.key)) == NULL)
 		return (RES_ERR);
 
 	return (whole ? take_patient(cx, *key, patient, &row, in) : RES_OK);
@@ -227,7 +209,7 @@ record_fill(struct ctx *cx, const struct uuid *patient, struct inputs *in,
 	if (predict_db_patient(cx, patient, whole, &op) != RES_OK ||
 	    (known && observed &&
 		start_latest(cx, cached, patient, in, want, &latest) != RES_OK))
-		return (prediction_db_failed(cx, "patient", patient));
+		return (audit_db_failed(cx, "patient", patient));
 	if (fill_patient(cx, patient, whole, op, in, key) != RES_OK)
 		return (RES_ERR);
 	if (!observed)
@@ -235,7 +217,7 @@ record_fill(struct ctx *cx, const struct uuid *patient, struct inputs *in,
 	/* With another key the codes are found under another index. */
 	if ((latest == NULL || (*key)->version != cached->version) &&
 	    start_latest(cx, *key, patient, in, want, &latest) != RES_OK)
-		return (prediction_db_failed(cx, "patient", patient));
+		return (audit_db_failed(cx, "patient", patient));
 
 	return (take_latest(cx, *key, patient, latest, want, in));
 }

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 
 #define PAYLOAD_DEPTH   2 /* inputs and sources are objects */
 #define PAYLOAD_VERSION 1 /* predictions and observations never change */

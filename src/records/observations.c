@@ -34,16 +34,16 @@ key_for_write(struct ctx *cx, const struct uuid *patient)
 		return (key);
 	patient_args(cx, &a, patient);
 	if (db_exec(&cx->env, patient_key_stmt, &a, &rows) != RES_OK) {
-		(void)access_db_failed(cx, "patient", patient);
+		(void)audit_db_failed(cx, "patient", patient);
 		return (NULL);
 	}
 	if (db_count(rows) == 0) {
-		(void)access_denied(cx, "patient", patient);
+		(void)audit_denied(cx, "patient", patient);
 		return (NULL);
 	}
 	patient_key_map(rows, 0, &wrapped);
 
-	return (access_key(cx, patient, &wrapped));
+	return (audit_open_key(cx, patient, &wrapped));
 }
 
 co_fn enum res
@@ -64,7 +64,7 @@ observation_create(struct ctx *cx, struct observation *o)
 	    RES_OK)
 		return (RES_OK);
 
-	return (access_db_failed(cx, "patient", &o->patient));
+	return (audit_db_failed(cx, "patient", &o->patient));
 }
 
 static co_fn enum res
@@ -77,7 +77,7 @@ open_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
 	o->patient = *patient;
 	observation_row_map(rows, row, &sealed);
 	if (observation_open(cx->env.arena, key, &sealed, o) != RES_OK)
-		return (access_broken(cx, "observation", &sealed.id));
+		return (audit_broken(cx, "observation", &sealed.id));
 
 	return (RES_OK);
 }
@@ -96,9 +96,9 @@ read_with_key(struct ctx *cx, const struct audit_event *event,
 		return (RES_ERR);
 	if (db_count(q[0].rows) == 0)
 		return (
-		    access_denied(cx, event->object_type, &event->object_id));
+		    audit_denied(cx, event->object_type, &event->object_id));
 	patient_key_map(q[0].rows, 0, &wrapped);
-	*key = access_key(cx, patient, &wrapped);
+	*key = audit_open_key(cx, patient, &wrapped);
 
 	return (*key != NULL ? RES_OK : RES_ERR);
 }
@@ -116,7 +116,7 @@ observation_read(struct ctx *cx, const struct uuid *patient,
 	if (read_with_key(cx, &event, patient, q, &key) != RES_OK)
 		return (RES_ERR);
 	if (db_count(q[1].rows) == 0)
-		return (access_denied(cx, "observation", id));
+		return (audit_denied(cx, "observation", id));
 
 	return (open_row(cx, key, q[1].rows, 0, patient, o));
 }

@@ -10,7 +10,7 @@ DB_STATEMENT(observation_one, DB_READ,
     "SELECT id, payload, created_at"
     " FROM eleusis.observation_get($1, $2, $3, $4)")
 DB_STATEMENT(observation_insert, DB_WRITE,
-    WITH_AUDIT "SELECT c.at FROM eleusis.observation_create($12, $13, $14,"
+    AUDIT_WITH "SELECT c.at FROM eleusis.observation_create($12, $13, $14,"
 	       " $15, $16, $17) AS c (at)")
 
 struct db_stmt *const observation_list_stmt = &observation_page;

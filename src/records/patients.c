@@ -25,7 +25,7 @@ mrn_taken(struct ctx *cx, const struct uuid *object)
 	    "is the record number of another patient");
 	(void)err_fail(err, PROBLEM_CONFLICT, "Another patient has this mrn.");
 
-	return (access_failed(cx, "patient", object));
+	return (audit_failed(cx, "patient", object));
 }
 
 static co_fn enum res
@@ -33,10 +33,10 @@ create_failed(struct ctx *cx)
 {
 	struct audit_event event;
 
-	if (access_refused(cx, "23505"))
+	if (audit_refused(cx, "23505"))
 		return (mrn_taken(cx, NULL));
-	if (!access_refused(cx, "EL403"))
-		return (access_db_failed(cx, "patient", NULL));
+	if (!audit_refused(cx, "EL403"))
+		return (audit_db_failed(cx, "patient", NULL));
 
 	/* Disabled, or of another role, since the session began. */
 	err_clear(&cx->env.err);
@@ -79,10 +79,10 @@ open_row(struct ctx *cx, const struct db_rows *rows, int row,
 	struct patient_row sealed;
 
 	patient_row_map(rows, row, &sealed);
-	if ((*key = access_key(cx, &sealed.id, &sealed.key)) == NULL)
+	if ((*key = audit_open_key(cx, &sealed.id, &sealed.key)) == NULL)
 		return (RES_ERR);
 	if (patient_open(cx->env.arena, *key, &sealed, p) != RES_OK)
-		return (access_broken(cx, "patient", &sealed.id));
+		return (audit_broken(cx, "patient", &sealed.id));
 
 	return (RES_OK);
 }
@@ -100,7 +100,7 @@ patient_read(struct ctx *cx, const struct uuid *id, struct patient *p)
 	if (access_read(cx, &event, &q, 1) != RES_OK)
 		return (RES_ERR);
 	if (db_count(q.rows) == 0)
-		return (access_denied(cx, "patient", id));
+		return (audit_denied(cx, "patient", id));
 
 	return (open_row(cx, q.rows, 0, &key, p));
 }
@@ -138,7 +138,7 @@ patient_list(struct ctx *cx, const struct page *page, const char *mrn,
 
 	if (patient_db_list(cx, page, patient_mrn_index(cx->env.arena, mrn),
 		&rows) != RES_OK)
-		return (access_db_failed(cx, "patient", NULL));
+		return (audit_db_failed(cx, "patient", NULL));
 	*n = db_count(rows);
 	shown = *n > page->limit ? page->limit : *n;
 	*list = arena_alloc(cx->env.arena, (size_t)(*n + 1) * sizeof(**list));
@@ -160,7 +160,7 @@ version_differs(struct ctx *cx, const struct uuid *id, bool conditional)
 	    conditional ? "The patient has another version than If-Match." :
 			  "Someone else changed the patient meanwhile.");
 
-	return (access_failed(cx, "patient", id));
+	return (audit_failed(cx, "patient", id));
 }
 
 /* Under the next version's seal. */
@@ -176,12 +176,12 @@ store_change(struct ctx *cx, const struct data_key *key, struct patient *p,
 	event_of(cx, &event, p);
 	if (patient_db_update(cx, &event, p, &identity, &clinical) == RES_OK)
 		return (RES_OK);
-	if (access_refused(cx, "EL412"))
+	if (audit_refused(cx, "EL412"))
 		return (version_differs(cx, &p->id, conditional));
-	if (access_refused(cx, "23505"))
+	if (audit_refused(cx, "23505"))
 		return (mrn_taken(cx, &p->id));
 
-	return (access_db_failed(cx, "patient", &p->id));
+	return (audit_db_failed(cx, "patient", &p->id));
 }
 
 /*
@@ -199,9 +199,9 @@ patient_update(struct ctx *cx, const struct uuid *id, const struct jval *patch,
 
 	patient_args(cx, &a, id);
 	if (db_exec(&cx->env, patient_get_stmt, &a, &rows) != RES_OK)
-		return (access_db_failed(cx, "patient", id));
+		return (audit_db_failed(cx, "patient", id));
 	if (db_count(rows) == 0)
-		return (access_denied(cx, "patient", id));
+		return (audit_denied(cx, "patient", id));
 	if (open_row(cx, rows, 0, &key, p) != RES_OK)
 		return (RES_ERR);
 	if (if_match(condition, p->version) != IF_MATCH_YES)

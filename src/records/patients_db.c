@@ -15,10 +15,10 @@ DB_STATEMENT(patient_page, DB_READ,
     " created_at, updated_at"
     " FROM eleusis.patient_list($1, $2, $3, $4, $5)")
 DB_STATEMENT(patient_insert, DB_WRITE,
-    WITH_AUDIT "SELECT c.at FROM eleusis.patient_create($12, $13, $14, $15,"
+    AUDIT_WITH "SELECT c.at FROM eleusis.patient_create($12, $13, $14, $15,"
 	       " $16, $17, $18, $19, $20) AS c (at)")
 DB_STATEMENT(patient_change, DB_WRITE,
-    WITH_AUDIT "SELECT u.version, u.updated_at"
+    AUDIT_WITH "SELECT u.version, u.updated_at"
 	       " FROM eleusis.patient_update($12, $13, $14, $15, $16, $17,"
 	       " $18) AS u")
 

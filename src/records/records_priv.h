@@ -38,12 +38,6 @@ struct patient {
 	const char	*value[PATIENT_FIELD_MAX];	/* NULL: none */
 };
 
-/* A data key as the database keeps it. */
-struct wrapped_key {
-	uint32_t	 version;
-	const uint8_t	*wrapped;	/* NULL: erased */
-	size_t		 len;
-};
 struct sealed {
 	const uint8_t	*data;
 	size_t		 len;
@@ -179,14 +173,6 @@ co_fn enum res observation_db_create(struct ctx *, const struct audit_event *,
 
 /* ---- access.c: what every access to a record shares --------------------- */
 
-/* The audit row of a write, before its own parameters ($12, ...). */
-#define WITH_AUDIT							\
-	"WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at,"	\
-	" action, outcome, actor_kind, actor_id, object_type,"		\
-	" object_id, request_id, client_ip, detail) VALUES ($1, $2,"	\
-	" $3, $4, $5, $6, $7, $8, $9, $10::text::inet,"			\
-	" $11::text::jsonb)) "
-
 struct access_query {
 	struct db_stmt	*stmt;		/* DB_READ */
 	struct db_args	 args;
@@ -201,25 +187,5 @@ void	 access_args(struct ctx *, struct db_args *);
  */
 co_fn enum res access_read(struct ctx *, const struct audit_event *,
 	    struct access_query *, unsigned n);
-/* The data key of a patient, from the cache or unwrapped; NULL with INTERNAL
- * and a "failed" row when it does not open. */
-co_fn const struct data_key *access_key(struct ctx *, const struct uuid *,
-	    const struct wrapped_key *);
-/* The last statement was refused with this SQLSTATE. */
-bool	 access_refused(const struct ctx *, const char *sqlstate);
-/*
- * The ways an access ends badly. Each makes a row durable first, of the
- * request's action, and returns RES_ERR: NOT_FOUND, the problem that is set
- * already, INTERNAL. id NULL: no object.
- */
-co_fn enum res access_denied(struct ctx *, const char *type,
-	    const struct uuid *id);
-co_fn enum res access_failed(struct ctx *, const char *type,
-	    const struct uuid *id);
-co_fn enum res access_broken(struct ctx *, const char *type,
-	    const struct uuid *id);
-/* A statement that failed: EL404 is denied, UNAVAILABLE stays, else failed. */
-co_fn enum res access_db_failed(struct ctx *, const char *type,
-	    const struct uuid *id);
 
 #endif

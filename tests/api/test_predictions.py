@@ -216,12 +216,40 @@ def test_a_patient_without_a_usable_sex_lacks_that_feature(clinician, patient):
         ({"kappa": "1"}, {"/inputs/kappa"}),
         ({"kappa": True}, {"/inputs/kappa"}),
         ({"kappa": []}, {"/inputs/kappa"}),
+        ({"sex": True}, {"/inputs/sex"}),
+        ({"sex": "Male"}, {"/inputs/sex"}),
+        ({"sex": "other"}, {"/inputs/sex"}),
+        ({"sex": "0"}, {"/inputs/sex"}),
+        ({"sex": ""}, {"/inputs/sex"}),
+        ({"sex": "male\0"}, {"/inputs/sex"}),
+        ({"sex": "m" * 65}, {"/inputs/sex"}),
+        ({"mgus": "true"}, {"/inputs/mgus"}),
+        ({"age": True}, {"/inputs/age"}),
         ({"kappa": -1, "lambda": 5000, "x": 0}, {"/inputs/kappa", "/inputs/lambda", "/inputs/x"}),
     ],
 )
 def test_inputs_are_checked(clinician, mine, inputs, pointers):
     reply = ask(clinician, mine, inputs=data.FLCHAIN | inputs)
     problem(reply, "validation-failed", pointers)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"sex": "female", "mgus": False}, {"sex": 0, "mgus": 0}),
+        ({"sex": "male", "mgus": True}, {"sex": 1, "mgus": 1}),
+        ({"sex": "male", "mgus": 1}, {"sex": 1, "mgus": 1}),
+        ({"mgus": True}, {"mgus": 1}),
+    ],
+)
+def test_booleans_and_categories_may_be_named(clinician, predict, given, stored):
+    """They count as the numbers that they stand for, which is what is kept."""
+    named, counted = (predict(FLCHAIN, data.FLCHAIN | more) for more in (given, stored))
+    assert named["inputs"] == counted["inputs"] == data.FLCHAIN | stored
+    assert not [name for name, value in named["inputs"].items() if isinstance(value, bool)]
+    assert named["probability"] == counted["probability"]
+    assert {named["sources"][name] for name in given} == {"request"}
+    assert clinician.get(f"/v1/predictions/{named['id']}").json() == named
 
 
 @pytest.mark.parametrize(

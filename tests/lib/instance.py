@@ -52,6 +52,11 @@ class Instance:
         self.output = self.var / "log" / "eleusis.log"
         self.log_file = Path(self.env.get("ELEUSIS_LOG_FILE") or self.output)
 
+    @property
+    def sanitized(self) -> bool:
+        """The build with sanitizers: no sandbox, and the module is never unloaded."""
+        return self.build.name == "build-asan"
+
     # ---- settings ------------------------------------------------------------
 
     def secret(self, setting: str) -> str:

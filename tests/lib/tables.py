@@ -30,6 +30,11 @@ def rows(path: str, macro: str) -> list[list[str]]:
     return found
 
 
+def version() -> str:
+    """What the Makefile builds."""
+    return re.search(r"^VERSION = (\S+)$", (ROOT / "Makefile").read_text(), re.M).group(1)
+
+
 def problems() -> dict[str, tuple[int, str]]:
     """slug -> (status, title)."""
     return {

@@ -164,6 +164,23 @@ blind_indexes(void **state UNUSED)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+static void
+cursor_tags(void **state UNUSED)
+{
+	uint8_t expect[CURSOR_TAG_BYTES], a[CURSOR_TAG_BYTES],
+	    b[CURSOR_TAG_BYTES];
+	struct uuid row = { { 1, 2, 3 } };
+
+	unhex("d90fe3adf8f86b7e", expect);
+	cursor_tag("/v1/patients", &row, a);
+	assert_memory_equal(a, expect, sizeof(a));
+	cursor_tag("/v1/patient", &row, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+	row.b[15] ^= 1;
+	cursor_tag("/v1/patients", &row, b);
+	assert_memory_not_equal(a, b, sizeof(a));
+}
+
 /* FIPS 180-2, appendix B.1 and the empty text. */
 static void
 digests(void **state UNUSED)
@@ -191,6 +208,7 @@ main(void)
 		cmocka_unit_test(sessions),
 		cmocka_unit_test(csrf),
 		cmocka_unit_test(blind_indexes),
+		cmocka_unit_test(cursor_tags),
 		cmocka_unit_test(digests),
 	};
 

@@ -329,6 +329,35 @@ cache_sweeps_only_the_old(void **state UNUSED)
 	assert_true(vault_cache_get(&key.owner, &got));
 }
 
+/* From the cache only in the version that the database has. */
+static void
+keys_open_by_version(void **state UNUSED)
+{
+	uint8_t bytes[WRAPPED_KEY_BYTES];
+	struct wrapped_key wrapped = { 1, bytes, sizeof(bytes) };
+	struct data_key key, got;
+	struct uuid owner;
+
+	uuid_v7(&owner);
+	vault_new_key(&owner, &key, bytes);
+	assert_int_equal(vault_open_key(&owner, &wrapped, &got), RES_OK);
+	assert_memory_equal(got.key, key.key, sizeof(key.key));
+	assert_int_equal(vault_cache_count(), 1);
+	bytes[sizeof(bytes) - 1] ^= 1;
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(vault_open_key(&owner, &wrapped, &got), RES_OK);
+	assert_memory_equal(got.key, key.key, sizeof(key.key));
+	wrapped.version = 2;
+	assert_int_equal(vault_open_key(&owner, &wrapped, &got), RES_ERR);
+	wrapped.version = 1;
+	vault_cache_drop(&owner);
+	assert_int_equal(vault_open_key(&owner, &wrapped, &got), RES_ERR);
+	wrapped.wrapped = NULL;
+	wrapped.len = 0;
+	assert_int_equal(vault_open_key(&owner, &wrapped, &got), RES_ERR);
+	assert_int_equal(vault_cache_count(), 0);
+}
+
 /* Far more keys than fit: bounded, each hit is right, the newest is in. */
 static void
 cache_is_bounded(void **state UNUSED)
@@ -382,6 +411,7 @@ main(void)
 		CACHE_TEST(cache_expires),
 		CACHE_TEST(cache_drops_and_replaces),
 		CACHE_TEST(cache_sweeps_only_the_old),
+		CACHE_TEST(keys_open_by_version),
 		CACHE_TEST(cache_is_bounded),
 	};
 

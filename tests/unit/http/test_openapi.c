@@ -26,6 +26,7 @@ static const struct field thing_fields[] = {
 	    "where it is" },
 	{ "extra", FIELD_OBJECT, 0, 0, 0, NULL, NULL, "anything" },
 	{ "values", FIELD_NUMBER_MAP, 0, 0, 0, NULL, NULL, "by name" },
+	{ "mixed", FIELD_VALUE_MAP, 0, 0, 0, NULL, NULL, "by name" },
 	{ "places", FIELD_ARRAY, 0, 0, 5, NULL, &place, "where it was" },
 	{ "tags", FIELD_ARRAY, 0, 0, 0, NULL, NULL, "words" },
 };
@@ -222,6 +223,11 @@ schemas_say_what_is_checked(void **state UNUSED)
 	text_at(PROP "places|items|$ref", "#/components/schemas/Place");
 	text_at(PROP "tags|items|type", "string");
 	assert_int_equal(at(PROP "values|maxProperties")->i, 256);
+	assert_int_equal(at(PROP "values|additionalProperties|type")->n, 2);
+	assert_int_equal(at(PROP "mixed|maxProperties")->i, 256);
+	assert_int_equal(at(PROP "mixed|additionalProperties|type")->n, 4);
+	assert_true(
+	    has_string(at(PROP "mixed|additionalProperties|type"), "boolean"));
 	assert_null(at("components|schemas|Place|properties|height|minimum"));
 	assert_int_equal(at("components|schemas|Place|properties|height|"
 			    "maximum")

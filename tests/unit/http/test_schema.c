@@ -23,6 +23,7 @@ static const struct field fields[] = {
 	{ "inner", FIELD_OBJECT, 0, 0, 0, NULL, &inner, "t" },
 	{ "free", FIELD_OBJECT, 0, 0, 0, NULL, NULL, "t" },
 	{ "map", FIELD_NUMBER_MAP, 0, 0, 0, NULL, NULL, "t" },
+	{ "values", FIELD_VALUE_MAP, 0, -5, 5, NULL, NULL, "t" },
 	{ "list", FIELD_ARRAY, 0, 1, 3, NULL, &inner, "t" },
 	{ "tags", FIELD_ARRAY, 0, 0, 0, NULL, NULL, "t" },
 	{ "note", FIELD_STRING, F_NULLABLE, 0, 0, NULL, NULL, "t" },
@@ -100,6 +101,8 @@ right_values_pass(void **state UNUSED)
 	accepted(WITH("\"inner\":{\"a/b\":1}"));
 	accepted(WITH("\"free\":{\"x\":[1,{\"y\":\"z\\n\"}]}"));
 	accepted(WITH("\"map\":{\"a\":1,\"b\":null,\"c\":1.5}"));
+	accepted(WITH("\"values\":{\"a\":1,\"b\":null,\"c\":true,"
+		      "\"d\":\"male\",\"e\":\"\"}"));
 	accepted(WITH("\"list\":[{\"a/b\":1}]"));
 	accepted(WITH("\"tags\":[\"a\",\"\"]"));
 	accepted(WITH("\"note\":null"));
@@ -119,7 +122,13 @@ wrong_types_are_named(void **state UNUSED)
 	refused(WITH("\"inner\":[]"), "/inner", "type");
 	refused(WITH("\"free\":[]"), "/free", "type");
 	refused(WITH("\"map\":{\"a\":\"1\"}"), "/map/a", "type");
+	refused(WITH("\"map\":{\"a\":true}"), "/map/a", "type");
 	refused(WITH("\"map\":[]"), "/map", "type");
+	refused(WITH("\"values\":[]"), "/values", "type");
+	refused(WITH("\"values\":{\"a\":[]}"), "/values/a", "type");
+	refused(WITH("\"values\":{\"a\":{}}"), "/values/a", "type");
+	refused(WITH("\"values\":{\"a\":6}"), "/values/a", "max");
+	refused(WITH("\"values\":{\"a\":\"x\\u0000\"}"), "/values/a", "format");
 	refused(WITH("\"list\":{}"), "/list", "type");
 	refused(WITH("\"tags\":[\"a\",1]"), "/tags/1", "type");
 	refused(WITH("\"flag\":null"), "/flag", "null");
@@ -175,6 +184,9 @@ long_unknown_names_are_not_repeated(void **state UNUSED)
 	text =
 	    arena_printf(arena, "{\"name\":\"abc\",\"map\":{\"%0100d\":1}}", 7);
 	refused(text, "/map", "max_length");
+	text = arena_printf(
+	    arena, "{\"name\":\"abc\",\"values\":{\"a\":\"%065d\"}}", 7);
+	refused(text, "/values/a", "max_length");
 }
 
 static void

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "predict/prediction.h"
+#include "predict/predict_priv.h"
 #include "records/records_priv.h"
 
 #define NOW_US   INT64_C(1769860800000000) /* 2026-01-31T12:00:00Z */
