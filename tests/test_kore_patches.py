@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import time
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 from lib import process
 from lib.process import wait_until
 
+
+def trust(instance) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=instance.ca)
+
+
 pytestmark = pytest.mark.restarts
 
 HEADER_TIMEOUT = 10  # seconds, kore.conf
@@ -17,7 +23,7 @@ HEADER_TIMEOUT = 10  # seconds, kore.conf
 
 def test_idle_connection_is_not_answered_408(instance):
     """A quiet kept-alive connection serves the next request (0009)."""
-    with httpx.Client(base_url=instance.url, verify=instance.ca) as client:
+    with httpx.Client(base_url=instance.url, verify=trust(instance)) as client:
         assert client.get("/health/live").status_code == 200
         time.sleep(HEADER_TIMEOUT + 2)
         assert client.get("/health/live").status_code == 200
@@ -38,7 +44,8 @@ def test_workers_forked_after_sighup_still_serve(instance):
 
     def serves() -> bool:
         try:
-            return httpx.get(instance.url + "/health/live", verify=instance.ca).status_code == 200
+            url = instance.url + "/health/live"
+            return httpx.get(url, verify=trust(instance)).status_code == 200
         except httpx.HTTPError:
             return False
 

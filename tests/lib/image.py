@@ -25,6 +25,12 @@ def cache() -> Path:
     return Path(os.environ.get("ELEUSIS_CACHE") or ROOT / "var" / "cache")
 
 
+def root_is_a_mount() -> bool:
+    """buildah cannot unpack a layer in a plain chroot, whose root is no mount."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(line.split()[4] == "/" for line in lines)
+
+
 def run(*command: str | Path, **more) -> str:
     """Its output; AssertionError with all it said when it fails."""
     done = subprocess.run(
@@ -157,6 +163,8 @@ def kore_parent(pid: int) -> int:
 
 def stop(child: subprocess.Popen, seconds: float) -> int:
     """SIGTERM as an engine sends it, to the container's first program; the status."""
-    if inner := kore_parent(child.pid):
-        os.kill(inner, signal.SIGTERM)
+    inner = kore_parent(child.pid)
+    for pid in [inner] if inner else reversed(descendants(child.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     return child.wait(seconds)
