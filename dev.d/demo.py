@@ -390,7 +390,7 @@ def print_commands(at: Place, shown: Shown) -> None:
     print("\n# the same person with another creatinine")
     print(curl("token", "/v1/predictions", what_if))
     print("\n# who touched this patient, as the auditor")
-    print(curl("auditor-token", f"/v1/audit/events?object_id={patient}&limit=5"))
+    print(curl("auditor-token", f"/v1/audit/events?patient_id={patient}&limit=5"))
 
 
 def options() -> argparse.Namespace:

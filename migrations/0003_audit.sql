@@ -14,6 +14,12 @@ CREATE TABLE eleusis.audit_event (
     request_id uuid,
     client_ip inet,
     detail jsonb,
+    patient_id uuid GENERATED ALWAYS AS (
+        CASE
+            WHEN object_type = 'patient' THEN object_id
+            ELSE (detail ->> 'patient')::uuid
+        END
+    ) STORED,
     CONSTRAINT audit_event_pkey PRIMARY KEY (id),
     CONSTRAINT audit_event_id_not_nil
     CHECK (id <> '00000000-0000-0000-0000-000000000000'),
@@ -30,11 +36,18 @@ CREATE TABLE eleusis.audit_event (
     CHECK (detail IS NULL OR jsonb_typeof(detail) = 'object')
 ) PARTITION BY RANGE (id);
 
--- The newest events of one object or one actor come straight from an index, in
--- the order that keyset pages want. Every index is paid for by every access, so
--- a filter by action alone walks the primary key.
+-- Who saw a patient, what was done to an object, what an actor did: newest
+-- first straight from an index. Every index is paid for by every access, so an
+-- event is never in two of the first three, and a filter by action alone walks
+-- the primary key.
+CREATE INDEX audit_event_patient_idx
+ON eleusis.audit_event (patient_id, id DESC) WHERE patient_id IS NOT NULL;
 CREATE INDEX audit_event_object_idx
-ON eleusis.audit_event (object_id, id DESC) WHERE object_id IS NOT NULL;
+ON eleusis.audit_event (object_id, id DESC)
+WHERE object_id IS NOT NULL AND object_type <> 'patient';
+CREATE INDEX audit_event_listed_idx
+ON eleusis.audit_event USING gin ((detail -> 'patients'))
+WHERE action = 'patient.list';
 CREATE INDEX audit_event_actor_idx
 ON eleusis.audit_event (actor_id, id DESC) WHERE actor_id IS NOT NULL;
 
@@ -57,6 +70,8 @@ COMMENT ON COLUMN eleusis.audit_event.request_id IS
 COMMENT ON COLUMN eleusis.audit_event.client_ip IS 'Where it came from';
 COMMENT ON COLUMN eleusis.audit_event.detail IS
 'Ids, versions, digests and problem slugs; never clinical or identity data';
+COMMENT ON COLUMN eleusis.audit_event.patient_id IS
+'The one patient it is about; a list names all of its page in detail.patients';
 
 -- Row triggers are cloned to every partition; TRUNCATE has statement
 -- triggers only, which the partitions get one by one.
@@ -94,7 +109,8 @@ DECLARE
 BEGIN
     EXECUTE format(
         'CREATE TABLE eleusis.%I (LIKE eleusis.audit_event'
-        ' INCLUDING CONSTRAINTS INCLUDING STORAGE)', v_name);
+        ' INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE)',
+        v_name);
     EXECUTE format('REVOKE ALL ON eleusis.%I FROM PUBLIC', v_name);
     EXECUTE format(
         'CREATE TRIGGER audit_event_no_truncate BEFORE TRUNCATE'
@@ -110,7 +126,11 @@ BEGIN
         EXECUTE format(
             'WITH moved AS (DELETE FROM eleusis.audit_event_default'
             ' WHERE id >= $1 AND id < $2 RETURNING *)'
-            ' INSERT INTO eleusis.%I SELECT * FROM moved', v_name)
+            ' INSERT INTO eleusis.%I (id, occurred_at, action, outcome,'
+            ' actor_kind, actor_id, object_type, object_id, request_id,'
+            ' client_ip, detail) SELECT id, occurred_at, action, outcome,'
+            ' actor_kind, actor_id, object_type, object_id, request_id,'
+            ' client_ip, detail FROM moved', v_name)
         USING v_from, v_to;
         ALTER TABLE eleusis.audit_event_default
         ENABLE TRIGGER audit_event_append_only;

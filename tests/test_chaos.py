@@ -231,6 +231,54 @@ def test_redis_cuts_every_connection(instance, log_in):
         recovers(lambda: session.get("/v1/me"), time.monotonic(), "the session after the cut")
 
 
+def backends(instance) -> list[int]:
+    """The server's connections, seen from PostgreSQL's side."""
+    with connect(instance) as db:
+        rows = db.execute(
+            "SELECT pid FROM pg_stat_activity WHERE usename = %s", [instance.env["ELEUSIS_DB_USER"]]
+        ).fetchall()
+    return [row["pid"] for row in rows]
+
+
+def test_postgresql_hangs(instance, log_in, anonymous):
+    """Connected but silent: not ready, refusals are bounded, and their audit rows stay whole.
+
+    The rows of refusals wait in the batch longer than their requests live;
+    under the sanitizers a text borrowed from a request would be reported.
+    """
+    instance.restart(ELEUSIS_REQUEST_TIMEOUT_MS="1500")
+    try:
+        admin = log_in("admin")
+        assert anonymous.get("/health/ready").status_code == 200
+        frozen = backends(instance)
+        assert frozen
+        with contextlib.ExitStack() as held:
+            for pid in frozen:
+                held.enter_context(paused(pid))
+            assert anonymous.get("/health/ready").status_code == 503
+            with ThreadPoolExecutor(8) as pool:
+                replies = list(pool.map(lambda _: twin_get(admin, "/v1/models"), range(16)))
+            assert {r.status_code for r in replies} == {503}
+            time.sleep(4)  # past the statements' own deadline
+        recovers(lambda: admin.get("/v1/me"), time.monotonic(), "the session")
+        wait_until(lambda: admin.get("/v1/models").status_code == 403, 10, "no refusal again")
+        last = admin.get("/v1/models")
+        with connect(instance) as db:
+            actions = db.execute(
+                "SELECT DISTINCT action FROM eleusis.audit_event WHERE actor_id = %s",
+                [admin.user["id"]],
+            ).fetchall()
+        assert {a["action"] for a in actions} <= {"models.denied", "auth.login"}, actions
+        problem(last, "forbidden")
+    finally:
+        instance.restart()
+
+
+def twin_get(api: Api, path: str):
+    with api.twin() as other:
+        return other.get(path)
+
+
 def test_redis_hangs(instance, log_in, anonymous):
     """A server that accepts but says nothing: the deadline of a command counts."""
     session = log_in("clinician")

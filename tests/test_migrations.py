@@ -112,7 +112,7 @@ def test_definer_functions_fix_their_search_path(owner):
         "UPDATE eleusis.audit_event SET outcome = 'allowed'",
         "DELETE FROM eleusis.audit_event",
         "TRUNCATE eleusis.audit_event",
-        "INSERT INTO eleusis.audit_event_default SELECT * FROM eleusis.audit_event",
+        "INSERT INTO eleusis.audit_event_default (id) SELECT id FROM eleusis.audit_event",
         "SELECT count(*) FROM eleusis.audit_event_default",
         "SELECT count(*) FROM eleusis.patient",
         "SELECT count(*) FROM eleusis.care_relationship",

@@ -7,6 +7,8 @@
  * successful reply of an audited operation that made no audit row is a bug
  * and is not sent.
  */
+#include <string.h>
+
 #include <kore/kore.h>
 #include <kore/http.h>
 
@@ -14,6 +16,18 @@
 #include "audit/audit.h"
 #include "auth/auth.h"
 #include "obs/obs.h"
+
+/* What the path's last id names: "patient" of {patient_id}. */
+static const char *
+object_type(struct ctx *cx)
+{
+	const char *name = cx->params[cx->nparams - 1].name;
+
+	if (strcmp(name, "event_id") == 0)
+		return ("audit_event");
+	return (
+	    arena_strndup(cx->env.arena, name, strlen(name) - strlen("_id")));
+}
 
 static co_fn enum res
 record_denial(struct ctx *cx)
@@ -24,9 +38,8 @@ record_denial(struct ctx *cx)
 	audit_event(cx, &ev, AUDIT_DENIED);
 	if (cx->nparams > 0)
 		audit_object(
-		    &ev, cx->ep->resource, &cx->params[cx->nparams - 1].id);
-	ev.detail = arena_printf(cx->env.arena, "{\"problem\":\"%s\"}",
-	    problem_row(kept.problem)->slug);
+		    &ev, object_type(cx), &cx->params[cx->nparams - 1].id);
+	ev.detail = audit_detail(cx, kept.problem);
 	/* Rows that audit nothing still record who was turned away. */
 	if (ev.action[0] == '-')
 		ev.action =

@@ -35,8 +35,12 @@ struct audit_event {
 	const char *detail;
 };
 
-/* Fills an event from the request: action from its row, actor, ids, time. */
+/* Fills an event from the request: action from its row, actor, ids, time, and
+ * the patient it is about as detail. */
 void audit_event(struct ctx *, struct audit_event *, enum audit_outcome);
+/* The detail of an event: the patient it is about, and why it failed (or
+ * PROBLEM_UNSET); NULL when there is neither. audit_event() sets it. */
+const char *audit_detail(struct ctx *, enum problem why);
 void
 audit_object(struct audit_event *, const char *type, const struct uuid *id);
 /* Eleven parameters, in the order of eleusis.audit_event: id,

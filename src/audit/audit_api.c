@@ -61,6 +61,8 @@ static const struct field query_fields[] = {
 	    "rows a page (50)" },
 	{ "cursor", FIELD_STRING, 0, 1, 64, NULL, NULL,
 	    "next_cursor of the page before" },
+	{ "patient_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
+	    "only rows about this patient, lists that named her included" },
 	{ "object_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
 	    "only rows about this object" },
 	{ "actor_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
@@ -137,8 +139,9 @@ filter_id(struct ctx *cx, const char *name, struct uuid *room)
 static co_fn enum res
 find(struct ctx *cx, const struct page *page, struct db_rows **rows)
 {
-	struct uuid object, actor, request;
+	struct uuid patient, object, actor, request;
 	struct audit_filter want = {
+		.patient_id = filter_id(cx, "patient_id", &patient),
 		.object_id = filter_id(cx, "object_id", &object),
 		.actor_id = filter_id(cx, "actor_id", &actor),
 		.request_id = filter_id(cx, "request_id", &request),

@@ -47,6 +47,13 @@ ticket_new(const struct audit_event *ev)
 	if (t == NULL)
 		fatal("audit: no memory");
 	t->ev = *ev;
+	(void)snprintf(t->action, sizeof(t->action), "%s", ev->action);
+	t->ev.action = t->action;
+	if (ev->object_type != NULL) {
+		(void)snprintf(t->object_type, sizeof(t->object_type), "%s",
+		    ev->object_type);
+		t->ev.object_type = t->object_type;
+	}
 	if (ev->detail != NULL) {
 		if ((t->detail = strdup(ev->detail)) == NULL)
 			fatal("audit: no memory");

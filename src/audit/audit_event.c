@@ -33,6 +33,40 @@ audit_outcome_parse(const char *name)
 	return (AUDIT_UNSET);
 }
 
+/* The patient the request is about: of its path, or set by its handler. */
+static const struct uuid *
+patient_of(const struct ctx *cx)
+{
+	if (!uuid_is_nil(&cx->patient_id))
+		return (&cx->patient_id);
+	for (unsigned i = 0; i < cx->nparams; i++) {
+		if (strcmp(cx->params[i].name, "patient_id") == 0)
+			return (&cx->params[i].id);
+	}
+	return (NULL);
+}
+
+const char *
+audit_detail(struct ctx *cx, enum problem why)
+{
+	const struct uuid *patient = patient_of(cx);
+	struct json_out *o;
+	const char *text;
+	size_t len;
+
+	if (patient == NULL && why == PROBLEM_UNSET)
+		return (NULL);
+	o = json_out_new(cx->env.arena);
+	json_obj(o);
+	if (patient != NULL)
+		json_kuuid(o, "patient", patient);
+	if (why != PROBLEM_UNSET)
+		json_kstr(o, "problem", problem_row(why)->slug);
+	json_obj_end(o);
+	json_finish(o, &text, &len);
+	return (text);
+}
+
 void
 audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
 {
@@ -45,6 +79,7 @@ audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
 	ev->actor_id = cx->actor_id;
 	ev->request_id = cx->request_id;
 	ev->client_ip = cx->client_ip[0] != '\0' ? cx->client_ip : NULL;
+	ev->detail = audit_detail(cx, PROBLEM_UNSET);
 	cx->audited = true;
 }
 

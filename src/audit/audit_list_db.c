@@ -17,10 +17,13 @@ DB_STATEMENT(audit_select, DB_READ,
 DB_STATEMENT(audit_select_page, DB_READ,
     "SELECT " EVENT_COLUMNS " FROM eleusis.audit_event"
     " WHERE ($1::uuid IS NULL OR id < $1)"
-    " AND ($2::uuid IS NULL OR object_id = $2)"
+    " AND ($2::uuid IS NULL OR (object_id = $2 AND"
+    " (object_type <> 'patient' OR patient_id = $2)))"
     " AND ($3::uuid IS NULL OR actor_id = $3)"
     " AND ($4::text IS NULL OR action = $4)"
     " AND ($5::uuid IS NULL OR request_id = $5)"
+    " AND ($7::uuid IS NULL OR patient_id = $7 OR"
+    " (action = 'patient.list' AND detail -> 'patients' ? $7::text))"
     " ORDER BY id DESC LIMIT $6")
 
 co_fn enum res
@@ -36,6 +39,7 @@ audit_list_db_page(struct ctx *cx, const struct page *page,
 	db_text(&a, want->action);
 	db_uuid(&a, want->request_id);
 	db_int8(&a, page->limit + 1);
+	db_uuid(&a, want->patient_id);
 	return (db_exec(&cx->env, &audit_select_page, &a, rows));
 }
 

@@ -46,8 +46,7 @@ audit_failed(struct ctx *cx, const char *type, const struct uuid *id)
 	err_clear(&cx->env.err);
 	audit_event(cx, &event, AUDIT_FAILED);
 	name_object(&event, type, id);
-	event.detail = arena_printf(cx->env.arena, "{\"problem\":\"%s\"}",
-	    problem_row(why.problem)->slug);
+	event.detail = audit_detail(cx, why.problem);
 	if (audit_append(cx, &event) == RES_OK)
 		cx->env.err = why;
 

@@ -13,7 +13,7 @@ struct audit_ticket {
 	TAILQ_ENTRY(audit_ticket) entry;
 	struct audit_event ev;
 	char *detail;
-	char client_ip[46];
+	char client_ip[46], action[65], object_type[33];
 	struct wait *wait;
 	bool queued, held, done, durable;
 };
@@ -29,7 +29,7 @@ audit_db_insert(struct env *, struct audit_ticket *const *, unsigned n);
 
 /* audit_list_db.c */
 struct audit_filter { /* NULL: any */
-	const struct uuid *object_id, *actor_id, *request_id;
+	const struct uuid *patient_id, *object_id, *actor_id, *request_id;
 	const char *action;
 };
 /* One row more than the page's limit, if there is one. */

@@ -9,8 +9,8 @@
 #include "loop/loop.h"
 
 struct http_request;
-struct principal;	/* auth/auth.h */
-struct audit_event;	/* audit/audit.h */
+struct principal;   /* auth/auth.h */
+struct audit_event; /* audit/audit.h */
 
 /* ---- the endpoint table's row types (the rows: app/tbl/endpoints.def) --- */
 
@@ -21,20 +21,20 @@ enum http_method {
 	METHOD_PUT,
 	METHOD_PATCH,
 	METHOD_DELETE,
-	METHOD_OPTIONS,		/* answered by the router; never in a row */
+	METHOD_OPTIONS, /* answered by the router; never in a row */
 	METHOD_MAX
 };
-const char	*method_name(enum http_method);	/* "GET"; "" when unset */
+const char *method_name(enum http_method); /* "GET"; "" when unset */
 
 /* Who may call. PUBLIC must be said; UNSET stops start-up. */
 enum auth_kind {
 	AUTH_UNSET = 0,
 	AUTH_PUBLIC,
-	AUTH_SESSION		/* bearer token or cookie */
+	AUTH_SESSION /* bearer token or cookie */
 };
 enum rate_class {
 	RATE_UNSET = 0,
-	RATE_NONE,		/* public and cheap: health, metrics, docs */
+	RATE_NONE, /* public and cheap: health, metrics, docs */
 	RATE_AUTH,
 	RATE_READ,
 	RATE_WRITE,
@@ -50,79 +50,79 @@ enum field_type {
 	FIELD_NUMBER,
 	FIELD_BOOLEAN,
 	FIELD_UUID,
-	FIELD_DATE,		/* RFC 3339 full-date */
-	FIELD_TIME,		/* RFC 3339 date-time */
-	FIELD_ENUM,		/* one of a list, "a|b|c" */
-	FIELD_OBJECT,		/* of schema sub, or free when sub is NULL */
-	FIELD_NUMBER_MAP,	/* {"name": number or null, ...} */
-	FIELD_VALUE_MAP,	/* the same, or true, false, or a string; the
-				 * handler checks which of them fits */
-	FIELD_ARRAY		/* of schema sub's objects; of strings
-				 * when sub is NULL */
+	FIELD_DATE,       /* RFC 3339 full-date */
+	FIELD_TIME,       /* RFC 3339 date-time */
+	FIELD_ENUM,       /* one of a list, "a|b|c" */
+	FIELD_OBJECT,     /* of schema sub, or free when sub is NULL */
+	FIELD_NUMBER_MAP, /* {"name": number or null, ...} */
+	FIELD_VALUE_MAP,  /* the same, or true, false, or a string; the
+			   * handler checks which of them fits */
+	FIELD_ARRAY       /* of schema sub's objects; of strings
+			   * when sub is NULL */
 };
-#define F_REQUIRED	0x01
-#define F_NULLABLE	0x02
-#define F_REPLY_ONLY	0x04	/* documented, never accepted */
+#define F_REQUIRED   0x01
+#define F_NULLABLE   0x02
+#define F_REPLY_ONLY 0x04 /* documented, never accepted */
 struct schema;
 struct field {
-	const char		*name;
-	enum field_type		 type;
-	unsigned		 flags;
-	double			 min, max;	/* value; length in characters
-						 * (code points); elements of
-						 * an array. Both 0: no limit;
-						 * +-INFINITY: one side only */
-	const char		*choices;	/* FIELD_ENUM */
-	const struct schema	*sub;
-	const char		*text;		/* for OpenAPI */
+	const char *name;
+	enum field_type type;
+	unsigned flags;
+	double min, max;     /* value; length in characters
+			      * (code points); elements of
+			      * an array. Both 0: no limit;
+			      * +-INFINITY: one side only */
+	const char *choices; /* FIELD_ENUM */
+	const struct schema *sub;
+	const char *text; /* for OpenAPI */
 };
 #define SCHEMA_FIELDS_MAX 64
 struct schema {
-	const char		*name;		/* OpenAPI component name */
-	const char		*text;
-	const struct field	*fields;
-	unsigned		 nfields;
+	const char *name; /* OpenAPI component name */
+	const char *text;
+	const struct field *fields;
+	unsigned nfields;
 };
 
 struct ctx;
-#define EP_CACHEABLE	0x01	/* else Cache-Control: no-store */
-#define EP_ONETIME	0x02	/* allowed with a one-time password */
-#define EP_MERGE_PATCH	0x04	/* fields optional; null removes */
+#define EP_CACHEABLE   0x01 /* else Cache-Control: no-store */
+#define EP_ONETIME     0x02 /* allowed with a one-time password */
+#define EP_MERGE_PATCH 0x04 /* fields optional; null removes */
 
 struct endpoint {
-	enum http_method	 method;
-	const char		*path;		/* "/v1/patients/{patient_id}" */
-	const char		*resource;	/* kore.conf handler: route_X */
-	const char		*name;		/* operationId */
-	co_fn enum res		(*handler)(struct ctx *);
-	enum auth_kind		 auth;
-	const char		*scope;		/* "patients:read"; "-" public */
-	enum rate_class		 rate;
-	unsigned		 cost;
-	const char		*audit;		/* action; "-" not audited */
-	const struct schema	*body;		/* NULL: none allowed */
-	size_t			 body_max;	/* bytes */
-	const struct schema	*query;		/* NULL: none allowed */
-	int			 status;	/* of success */
-	const struct schema	*reply;		/* NULL: none or not JSON */
-	unsigned		 flags;
-	const char		*text;		/* summary */
+	enum http_method method;
+	const char *path;     /* "/v1/patients/{patient_id}" */
+	const char *resource; /* kore.conf handler: route_X */
+	const char *name;     /* operationId */
+	co_fn enum res (*handler)(struct ctx *);
+	enum auth_kind auth;
+	const char *scope; /* "patients:read"; "-" public */
+	enum rate_class rate;
+	unsigned cost;
+	const char *audit;          /* action; "-" not audited */
+	const struct schema *body;  /* NULL: none allowed */
+	size_t body_max;            /* bytes */
+	const struct schema *query; /* NULL: none allowed */
+	int status;                 /* of success */
+	const struct schema *reply; /* NULL: none or not JSON */
+	unsigned flags;
+	const char *text; /* summary */
 };
 
 /* ---- router.c ----------------------------------------------------------- */
-#define PATH_PARAMS_MAX	4
+#define PATH_PARAMS_MAX 4
 struct path_param {
-	const char	*name;
-	struct uuid	 id;		/* every {name} is a UUID */
+	const char *name;
+	struct uuid id; /* every {name} is a UUID */
 };
 /*
  * Compiles the rows; on a mistake (unset auth, scope, rate, audit or
  * handler, two rows that match the same path, ...) fills msg with the row and
  * what is wrong with it. At start-up.
  */
-enum res	 router_init(const struct endpoint *, unsigned n, char *msg,
-		    size_t msglen);
-unsigned	 router_count(void);
+enum res
+router_init(const struct endpoint *, unsigned n, char *msg, size_t msglen);
+unsigned router_count(void);
 const struct endpoint *router_at(unsigned);
 /*
  * Finds the row for a resource's path into cx->ep and cx->params; resource
@@ -133,65 +133,68 @@ const struct endpoint *router_at(unsigned);
  * METHOD_NOT_ALLOWED with the Allow header added; OPTIONS of a known path
  * sets no error but the reply: 204 with Allow, which reply_problem() keeps.
  */
-enum res	 router_match(struct ctx *, const char *resource);
+enum res router_match(struct ctx *, const char *resource);
 /* Metrics are labelled by path template: rows of one path share a label.
  * Labels count from 0 to router_labels() - 1, in the order of the rows. */
-unsigned	 router_label(const struct endpoint *);
-unsigned	 router_labels(void);
-const char	*router_label_path(unsigned);
+unsigned router_label(const struct endpoint *);
+unsigned router_labels(void);
+const char *router_label_path(unsigned);
 
 /* ---- context.c ----------------------------------------------------------- */
 struct reply_header {
-	struct reply_header	*next;
-	const char		*name, *value;
+	struct reply_header *next;
+	const char *name, *value;
 };
 struct ctx {
-	struct env		 env;		/* first */
-	struct http_request	*req;
-	const struct endpoint	*ep;		/* NULL until routed */
-	enum http_method	 method;
-	bool			 head;		/* HEAD: GET without a body */
-	const char		*path;		/* copies: they outlive req */
-	const char		*query_string;
-	char			 client_ip[46];
-	struct uuid		 request_id;
-	char			 trace_id[33];	/* W3C traceparent, or "" */
-	int64_t			 started_us;	/* time_mono_us() */
-	int64_t			 now_us;	/* wall clock, once a request */
-	struct path_param	 params[PATH_PARAMS_MAX];
-	unsigned		 nparams;
-	const struct jval	*body;		/* validated; NULL: none */
-	const struct jval	*query;		/* object of typed values; s is
-						 * the decoded text of each */
-	const struct principal	*who;		/* NULL: public */
-	const char		*actor_kind;	/* for the audit log */
-	struct uuid		 actor_id;
-	bool			 audited;	/* an audit row was made */
-	unsigned		 rate_limit, rate_remaining, rate_reset_s;
+	struct env env; /* first */
+	struct http_request *req;
+	const struct endpoint *ep; /* NULL until routed */
+	enum http_method method;
+	bool head;        /* HEAD: GET without a body */
+	const char *path; /* copies: they outlive req */
+	const char *query_string;
+	char client_ip[46];
+	struct uuid request_id;
+	char trace_id[33];  /* W3C traceparent, or "" */
+	int64_t started_us; /* time_mono_us() */
+	int64_t now_us;     /* wall clock, once a request */
+	struct path_param params[PATH_PARAMS_MAX];
+	unsigned nparams;
+	const struct jval *body;     /* validated; NULL: none */
+	const struct jval *query;    /* object of typed values; s is
+				      * the decoded text of each */
+	const struct principal *who; /* NULL: public */
+	const char *actor_kind;      /* for the audit log */
+	struct uuid actor_id;
+	struct uuid patient_id; /* whom this is about; nil:
+				 * nobody, or several */
+	bool audited;           /* an audit row was made */
+	unsigned rate_limit, rate_remaining, rate_reset_s;
 	/* the reply */
-	int			 status;
-	const char		*content_type;
-	const char		*reply;
-	size_t			 reply_len;
-	struct reply_header	*headers;
-	size_t			 body_bytes;	/* received */
-	bool			 broken;	/* a header was refused */
-	bool			 sent;
+	int status;
+	const char *content_type;
+	const char *reply;
+	size_t reply_len;
+	struct reply_header *headers;
+	size_t body_bytes; /* received */
+	bool broken;       /* a header was refused */
+	bool sent;
 };
-struct ctx	*ctx_new(struct http_request *);	/* in its own arena */
+struct ctx *ctx_new(struct http_request *); /* in its own arena */
 /* Also wipes the request's body in Kore's buffer: call it once, at the end
  * of the coroutine. */
-void		 ctx_free(struct ctx **);
+void ctx_free(struct ctx **);
 /* A request header's value or NULL; copied into the arena. */
-const char	*ctx_header(struct ctx *, const char *name);
+const char *ctx_header(struct ctx *, const char *name);
 /* One cookie's value (case-sensitive name) or NULL, also when there are two
  * of that name: nobody can tell which one is the server's. */
-const char	*ctx_cookie(struct ctx *, const char *name);
+const char *ctx_cookie(struct ctx *, const char *name);
 const struct uuid *ctx_param(const struct ctx *, const char *name);
 /* Body bytes as received; NULL and 0 when there is none. */
-const void	*ctx_body(struct ctx *, size_t *len);
+const void *ctx_body(struct ctx *, size_t *len);
 
-/* ---- schema.c ------------------------------------------------------------- */
+/* ---- schema.c -------------------------------------------------------------
+ */
 /*
  * Checks v against the schema and gathers every mistake (up to 50) as
  * err fields with JSON pointers; sets PROBLEM_VALIDATION (or what is given)
@@ -199,56 +202,58 @@ const void	*ctx_body(struct ctx *, size_t *len);
  * allowed for F_NULLABLE members only. Codes: required, unknown, type, null,
  * min, max, min_length, max_length, enum, format. No detail repeats a value.
  */
-enum res	 schema_check(const struct schema *, const struct jval *v,
-		    bool merge_patch, enum problem, struct arena *,
-		    struct err *);
+enum res schema_check(const struct schema *, const struct jval *v,
+    bool merge_patch, enum problem, struct arena *, struct err *);
 /* Parses and checks the body against cx->ep (415, 413, 400, 422) into
  * cx->body, and the query string (400) into cx->query. */
-enum res	 ctx_read_body(struct ctx *);
-enum res	 ctx_read_query(struct ctx *);
+enum res ctx_read_body(struct ctx *);
+enum res ctx_read_query(struct ctx *);
 
-/* ---- reply.c ---------------------------------------------------------------- */
+/* ---- reply.c ----------------------------------------------------------------
+ */
 /* Handlers fill the reply; reply_send() (the pipeline) sends it once. Text
  * given to reply_text() is not copied: it is static or of the arena. */
-void		 reply_json(struct ctx *, int status, struct json_out *);
-void		 reply_text(struct ctx *, int status, const char *type,
-		    const char *, size_t);
-void		 reply_empty(struct ctx *, int status);		/* 204 */
+void reply_json(struct ctx *, int status, struct json_out *);
+void
+reply_text(struct ctx *, int status, const char *type, const char *, size_t);
+void reply_empty(struct ctx *, int status); /* 204 */
 /* A name that is no token or a value with control characters turns the whole
  * reply into INTERNAL. Same name again: appended ("a, b"; Set-Cookie gets a
  * line of its own). What reply_send() would add by itself is replaced. */
-void		 reply_header(struct ctx *, const char *name, const char *value);
+void reply_header(struct ctx *, const char *name, const char *value);
 /* Turns cx->env.err into an application/problem+json reply. Its type is the
  * relative reference "/problems/<slug>": see docs/problems.md. */
-void		 reply_problem(struct ctx *);
+void reply_problem(struct ctx *);
 /* Adds Date, X-Request-Id, Cache-Control, security and rate headers and hands
  * the reply to Kore; does nothing when the client has gone. */
-void		 reply_send(struct ctx *);
+void reply_send(struct ctx *);
 /* The problem body Kore's own error replies carry (patches/kore): a static
  * text for a status. */
-const char	*problem_static_body(int status, size_t *len);
+const char *problem_static_body(int status, size_t *len);
 
-/* ---- page.c: keyset pagination ----------------------------------------------- */
+/* ---- page.c: keyset pagination
+ * ----------------------------------------------- */
 /* limit (query, default and maximum given) and cursor: an opaque text for
  * the UUID of the last row seen, good for this path only; the row's query
  * schema has both (integer and string). INVALID_QUERY on a bad one. Needs
  * the keyring. */
 struct page {
-	int32_t		limit;
-	bool		has_after;
-	struct uuid	after;
+	int32_t limit;
+	bool has_after;
+	struct uuid after;
 };
-enum res	 page_read(struct ctx *, int32_t def, int32_t max, struct page *);
+enum res page_read(struct ctx *, int32_t def, int32_t max, struct page *);
 /* Writes "next_cursor" and adds the Link header (RFC 8288) with the path and
  * the other query parameters. more: fetched limit+1 rows and there was one
  * more; last: id of the last row shown. */
-void		 page_write(struct ctx *, struct json_out *, bool more,
-		    const struct uuid *last);
+void
+page_write(struct ctx *, struct json_out *, bool more, const struct uuid *last);
 
-/* ---- openapi.c ---------------------------------------------------------------- */
+/* ---- openapi.c
+ * ---------------------------------------------------------------- */
 /* The whole OpenAPI 3.1 document, made once at start-up after router_init().
  * It stays valid until the next openapi_init(). */
-void		 openapi_init(const char *origin);
-const char	*openapi_document(size_t *len);
+void openapi_init(const char *origin);
+const char *openapi_document(size_t *len);
 
 #endif

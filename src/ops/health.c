@@ -32,10 +32,39 @@ health_live(struct ctx *cx)
 	return (RES_OK);
 }
 
+#define PING_MS 1000
+
+/* Round trips, for a connection that is up may lead to a server that hangs. */
+static co_fn bool
+postgresql_answers(struct ctx *cx)
+{
+	bool ok;
+
+	cx->env.deadline = time_mono_ms() + PING_MS;
+	ok = db_ready() && health_db_ping(&cx->env) == RES_OK;
+	err_clear(&cx->env.err);
+	return (ok);
+}
+
+static co_fn bool
+redis_answers(struct ctx *cx)
+{
+	const char *argv[] = { "PING" };
+	const size_t len[] = { 4 };
+	struct redisReply *reply;
+	bool ok;
+
+	cx->env.deadline = time_mono_ms() + PING_MS;
+	ok = redis_ready() &&
+	     redis_command(&cx->env, 1, argv, len, &reply) == RES_OK;
+	err_clear(&cx->env.err);
+	return (ok);
+}
+
 co_fn enum res
 health_ready(struct ctx *cx)
 {
-	bool db = db_ready(), redis = redis_ready();
+	bool db = postgresql_answers(cx), redis = redis_answers(cx);
 	bool ok = db && redis && !loop_draining();
 	struct json_out *o = json_out_new(cx->env.arena);
 

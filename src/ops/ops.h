@@ -6,9 +6,12 @@
 #define OPS_H
 
 #include "http/http.h"
+#include "io/io.h"
 
 co_fn enum res health_live(struct ctx *);
 co_fn enum res health_ready(struct ctx *);
+/* health_db.c: one round trip to PostgreSQL. */
+co_fn enum res health_db_ping(struct env *);
 co_fn enum res metrics_get(struct ctx *);
 co_fn enum res openapi_get(struct ctx *);
 extern const struct schema schema_health;

@@ -40,7 +40,7 @@ score(struct ctx *cx, const struct inputs *in, struct prediction *p)
 
 /* The inputs are in the log by a keyed digest only: see vault_digest(). */
 static const char *
-audit_detail(struct arena *arena, const struct prediction *p,
+event_detail(struct arena *arena, const struct prediction *p,
     const uint8_t inputs_digest[DIGEST_BYTES])
 {
 	struct json_out *out = json_out_new(arena);
@@ -87,7 +87,7 @@ store(struct ctx *cx, const struct data_key *key, const struct inputs *in,
 		return (audit_broken(cx, "prediction", &p->id));
 	audit_event(cx, &event, AUDIT_ALLOWED);
 	audit_object(&event, "prediction", &p->id);
-	event.detail = audit_detail(cx->env.arena, p, inputs_digest);
+	event.detail = event_detail(cx->env.arena, p, inputs_digest);
 	p->audit_event = event.id;
 	if (predict_db_create(cx, &event, p, &payload) != RES_OK)
 		return (audit_db_failed(cx, "patient", &p->patient));
@@ -105,6 +105,7 @@ prediction_create(struct ctx *cx, const struct model *m,
 	struct inputs in;
 	bool whole;
 
+	cx->patient_id = *patient;
 	inputs_init(&in, m, arena);
 	inputs_from_request(&in, inputs, arena, err);
 	/* Nothing of the record is needed to refuse these, and nothing of it
@@ -127,33 +128,31 @@ prediction_create(struct ctx *cx, const struct model *m,
 	return (store(cx, key, &in, p));
 }
 
-/* The audit row and the SELECT in flight together: one waiting time. */
+/*
+ * The SELECT comes first, unlike that of a patient: only it tells whom the
+ * prediction is about, and the audit row must name her.
+ */
 co_fn enum res
 prediction_read(struct ctx *cx, const struct uuid *id, struct prediction *p)
 {
 	const struct data_key *key;
-	struct audit_ticket *ticket;
 	struct audit_event event;
 	struct ciphertext payload;
 	struct wrapped_key wrapped;
 	struct db_op *op;
-	enum res rc;
 	bool there;
 
-	audit_event(cx, &event, AUDIT_ALLOWED);
-	audit_object(&event, "prediction", id);
-	if (audit_start(cx, &event, &ticket) != RES_OK)
-		return (RES_ERR);
-	rc = predict_db_get(cx, id, &op);
-	/* Always waited for: the row may be on its way already. */
-	if (audit_wait(cx, ticket) != RES_OK)
-		return (RES_ERR);
-	if (rc == RES_OK)
-		rc = predict_db_get_wait(cx, op, p, &payload, &wrapped, &there);
-	if (rc != RES_OK)
+	if (predict_db_get(cx, id, &op) != RES_OK ||
+	    predict_db_get_wait(cx, op, p, &payload, &wrapped, &there) !=
+		RES_OK)
 		return (audit_failed(cx, "prediction", id));
 	if (!there)
 		return (audit_denied(cx, "prediction", id));
+	cx->patient_id = p->patient;
+	audit_event(cx, &event, AUDIT_ALLOWED);
+	audit_object(&event, "prediction", id);
+	if (audit_append(cx, &event) != RES_OK)
+		return (RES_ERR);
 	if ((key = audit_open_key(cx, &p->patient, &wrapped)) == NULL)
 		return (RES_ERR);
 	if (prediction_open(cx->env.arena, key, &payload, p) != RES_OK)

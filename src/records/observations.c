@@ -11,13 +11,9 @@ static void
 event_of(struct ctx *cx, struct audit_event *event, const struct uuid *patient,
     const struct uuid *id)
 {
-	char text[UUID_STRLEN + 1];
-
+	cx->patient_id = *patient;
 	audit_event(cx, event, AUDIT_ALLOWED);
 	audit_object(event, "observation", id);
-	uuid_format(patient, text);
-	event->detail =
-	    arena_printf(cx->env.arena, "{\"patient\":\"%s\"}", text);
 }
 
 /* NULL: the request has failed and that is in the audit log. */

@@ -46,6 +46,42 @@ def test_events_of_an_object(auditor, clinician, story):
         assert item["detail"] is None or isinstance(item["detail"], dict)
 
 
+def test_everything_about_a_patient(auditor, clinician, other_clinician, admin):
+    """One filter finds every access to her: her record's, her children's, lists, refusals."""
+    patient_id = clinician.post("/v1/patients", data.patient()).json()["id"]
+    path = f"/v1/patients/{patient_id}"
+    measured = {"code": "creatinine", "value": 1.0}
+    seen = clinician.post(f"{path}/observations", measured).json()["id"]
+    clinician.get(f"{path}/observations")
+    clinician.get(f"{path}/observations/{seen}")
+    inputs = {"age": 66, "sex": 0, "kappa": 1, "lambda": 1, "flc_grp": 3, "sample_yr": 1997}
+    asked = {"patient_id": patient_id, "model": "flchain-mortality-5y"}
+    scored = clinician.post("/v1/predictions", asked | {"inputs": inputs | {"mgus": 0}})
+    assert scored.status_code == 201, scored.text
+    clinician.get(f"/v1/predictions/{scored.json()['id']}")
+    clinician.get("/v1/patients", limit=5)
+    other_clinician.get(path)
+    other_clinician.get(f"{path}/observations/{seen}")
+    admin.get(f"{path}/observations/{seen}")
+    items = auditor.get(EVENTS, patient_id=patient_id, limit=100).json()["items"]
+    found = [(i["action"], i["outcome"], i["object"]["type"]) for i in items][::-1]
+    assert found == [
+        ("patient.create", "allowed", "patient"),
+        ("observation.create", "allowed", "observation"),
+        ("observation.list", "allowed", "patient"),
+        ("observation.read", "allowed", "observation"),
+        ("prediction.create", "allowed", "prediction"),
+        ("prediction.read", "allowed", "prediction"),
+        ("patient.list", "allowed", None),
+        ("patient.read", "allowed", "patient"),
+        ("patient.read", "denied", "patient"),
+        ("observation.read", "allowed", "observation"),
+        ("observation.read", "denied", "observation"),
+        ("observation.read", "denied", "observation"),
+    ]
+    assert all(i["object"]["id"] in (patient_id, seen, scored.json()["id"], None) for i in items)
+
+
 def test_one_event(auditor, story):
     item = auditor.get(EVENTS, object_id=story[0]).json()["items"][0]
     reply = auditor.get(f"{EVENTS}/{item['id']}")
