@@ -2,9 +2,11 @@
 # One running Eleusis lives under $VAR: keys, chroot, data, logs, and run/env,
 # the environment that its server and eleusisctl are started with.
 
-# Users of the two privilege-separated parts of the server.
+# Users of the two privilege-separated parts of the server, and of Redis: one
+# who takes a worker over cannot signal or trace the others.
 WORKER_USER=eleusis
 KEY_USER=eleusis-tls
+REDIS_USER=eleusis-redis
 
 # Names the paths of the instance; creates nothing.
 instance_paths() {
@@ -20,6 +22,8 @@ instance_paths() {
 instance_dirs() {
 	umask 022
 	mkdir -p "$VAR/log" "$RUN" "$VAR/chroot"
+	# Logs name users by id, and patients by nothing; still not for everybody.
+	chmod 750 "$VAR/log"
 	(umask 077 && mkdir -p "$KEYS")
 	chmod 700 "$KEYS"
 }
@@ -107,7 +111,7 @@ instance_load() {
 # ---- step: users, chroot, keys and passwords ------------------------------
 instance_users() {
 	local user
-	for user in "$WORKER_USER" "$KEY_USER"; do
+	for user in "$WORKER_USER" "$KEY_USER" "$REDIS_USER"; do
 		id "$user" >/dev/null 2>&1 && continue
 		useradd --system --user-group --no-create-home \
 		    --home-dir /nonexistent --shell /usr/sbin/nologin "$user"

@@ -132,7 +132,7 @@ redis_ping() {
 # Redis's user could read, nor on its command line.
 redis_start() {
 	redis_running && return
-	redis_conf | as_user "$WORKER_USER" setsid redis-server - \
+	redis_conf | as_user "$REDIS_USER" setsid redis-server - \
 	    >>"$VAR/log/redis.log" 2>&1 &
 	for _ in $(seq 100); do
 		redis_ping && break

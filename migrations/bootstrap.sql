@@ -72,6 +72,8 @@ ALTER ROLE eleusis_server SET idle_in_transaction_session_timeout = '15s';
 -- Every statement is short and prepared: compiling never pays, and the
 -- planner should think of the pages as cached.
 ALTER ROLE eleusis_server SET jit = off;
+-- A refused row's key (a blind index) is not for the server's log.
+ALTER ROLE eleusis_server SET log_error_verbosity = 'terse';
 ALTER ROLE eleusis_server SET random_page_cost = 1.1;
 -- All names are written in full; nothing is looked up by accident.
 ALTER ROLE eleusis_server SET search_path = pg_catalog, pg_temp;

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from lib import data, process, raw
 from lib.client import Api
-from lib.db import connect
+from lib.db import connect, store
 from lib.metrics import scrape, value
 from lib.problem import problem
 from lib.process import wait_until
@@ -474,3 +474,13 @@ def test_restarts_leave_nothing_behind(server):
         server.restart()
         assert server.parent_pid() not in (0, parent)
         assert len(server.worker_pids()) == int(server.env["KORE_WORKERS"])
+
+
+def test_redis_has_a_user_of_its_own(instance):
+    if not (PRIVILEGED and sandboxed(instance)):
+        pytest.skip("the server was started without privileges to drop")
+    with store(instance) as r:
+        redis_pid = int(r.info("server")["process_id"])
+    workers = {process.status(p)["Uid"] for p in instance.worker_pids()}
+    assert process.status(redis_pid)["Uid"] not in workers
+    assert stat.S_IMODE((instance.var / "log").stat().st_mode) == 0o750

@@ -139,6 +139,8 @@ db_op_unqueue(struct db_conn *c, struct db_op *op)
 	if (op->wait != NULL)
 		wait_signal(op->wait);
 	op_free(op);
+	if (c->kind == DB_WRITE)
+		db_write_ready(c); /* free again, if nobody holds it */
 }
 
 enum res
@@ -185,29 +187,25 @@ db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
 
 /*
  * Waits for the op. At the deadline the pipeline is left alone: the server's
- * statement_timeout ends the statement, and its result finds nobody. Only a
- * connection that is long overdue is given up.
+ * statement_timeout ends the statement, and its result finds nobody. A server
+ * that answers nothing at all is for the connection's own watch.
  */
 static co_fn enum res
 op_await(struct env *env, struct db_op *op)
 {
 	int64_t limit = op->started_us / 1000 + db_cfg.timeout_ms;
-	bool overdue = limit <= env->deadline;
 	struct wait w;
+	enum res rc;
 
 	if (op->done)
 		return (RES_OK);
 	wait_init(&w);
 	op->wait = &w;
-	if (wait_for(&w, overdue ? limit : env->deadline) == RES_OK) {
-		op->wait = NULL;
-		return (RES_OK);
-	}
+	rc = wait_for(&w, limit < env->deadline ? limit : env->deadline);
 	op->wait = NULL;
+	if (rc == RES_OK)
+		return (RES_OK);
 	db_counters.timeouts++;
-	if (overdue && op->queued &&
-	    time_mono_ms() >= limit + db_cfg.timeout_ms)
-		db_conn_lost(op->conn, "a statement is overdue");
 	return (db_unavailable(env, "deadline"));
 }
 

@@ -84,7 +84,7 @@ conn_slow(void *arg)
 static void
 conn_open(struct db_conn *c, const char *address)
 {
-	char port[8], options[64];
+	char port[8], options[96];
 	/* A NULL value (no address: a socket directory) is left out. */
 	const char *keys[] = { "host", "hostaddr", "port", "dbname", "user",
 		"password", "sslmode", "gssencmode", "passfile",
@@ -95,8 +95,9 @@ conn_open(struct db_conn *c, const char *address)
 		"/nonexistent", "eleusis", options, "10000", "10", NULL };
 
 	(void)snprintf(port, sizeof(port), "%d", db_cfg.port);
-	(void)snprintf(options, sizeof(options), "-c statement_timeout=%d",
-	    db_cfg.timeout_ms);
+	(void)snprintf(options, sizeof(options), "-c statement_timeout=%d%s",
+	    db_cfg.timeout_ms,
+	    c->kind == DB_READ ? " -c default_transaction_read_only=on" : "");
 	c->pg = PQconnectStartParams(keys, values, 0);
 	c->state = DB_CONNECTING;
 	timer_set(&c->watch, time_mono_ms() + CONNECT_TIMEOUT_MS, conn_slow, c);
@@ -203,6 +204,22 @@ conn_poll(struct db_conn *c)
 	}
 }
 
+/* A server that has not answered for twice its own statement_timeout will
+ * not: stopped, or cut off where TCP does not notice. */
+static void
+conn_watch(void *arg)
+{
+	struct db_conn *c = arg;
+	const struct db_op *first = TAILQ_FIRST(&c->ops);
+	int64_t now = time_mono_ms();
+
+	if (first != NULL &&
+	    now >= first->started_us / 1000 + 2 * db_cfg.timeout_ms)
+		db_conn_lost(c, "a statement is overdue");
+	else
+		timer_set(&c->watch, now + 1000, conn_watch, c);
+}
+
 /* The preparing Sync came back. */
 static void
 conn_prepared(struct db_conn *c, bool failed)
@@ -214,7 +231,7 @@ conn_prepared(struct db_conn *c, bool failed)
 		db_conn_lost(c, "PREPARE failed");
 		return;
 	}
-	timer_cancel(&c->watch);
+	timer_set(&c->watch, time_mono_ms() + 1000, conn_watch, c);
 	c->state = DB_READY;
 	c->backoff_ms = RECONNECT_MIN_MS;
 	db_counters.connects++;
@@ -246,8 +263,17 @@ conn_result(struct db_conn *c, struct db_op *op, PGresult *r)
 		   !op->prepares) {
 		PQclear(r);
 		db_op_again(c, op);
+	} else if (op->marker) {
+		PQclear(r); /* of a Sync that failed: it still comes back */
 	} else if (op->res != NULL) {
-		PQclear(r); /* the first counts: an error is always first */
+		/* A write commits at its Sync: an error there comes after
+		 * the statement's result and takes its place. */
+		if (PQresultStatus(op->res) != PGRES_FATAL_ERROR) {
+			PQclear(op->res);
+			op->res = r;
+		} else {
+			PQclear(r);
+		}
 	} else {
 		if (op->prepares)
 			log_event(LOG_LEVEL_ERROR, "db.prepare", "%s",

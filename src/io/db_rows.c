@@ -13,9 +13,6 @@ struct db_rows {
 	PGresult *res;
 };
 
-static char last_state[6]; /* of the last failure; see db_sqlstate() */
-static const struct env *last_env;
-
 static void
 rows_clear(void *arg)
 {
@@ -28,8 +25,7 @@ db_rows_new(struct env *env, PGresult *res)
 	struct db_rows *rows = arena_alloc(env->arena, sizeof(*rows));
 
 	rows->res = res;
-	if (last_env == env)
-		last_env = NULL;
+	env->sqlstate[0] = '\0';
 	arena_defer(env->arena, rows_clear, res);
 	return (rows);
 }
@@ -39,21 +35,20 @@ db_rows_error(struct env *env, PGresult *res, const char *stmt)
 {
 	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
 
-	(void)snprintf(last_state, sizeof(last_state), "%s",
+	(void)snprintf(env->sqlstate, sizeof(env->sqlstate), "%s",
 	    state != NULL ? state : "XX000");
-	last_env = env;
 	db_counters.failures++;
 	/* The message may quote row values: only the state is logged. */
 	err_private(
-	    &env->err, "statement %s failed: SQLSTATE %s", stmt, last_state);
+	    &env->err, "statement %s failed: SQLSTATE %s", stmt, env->sqlstate);
 	PQclear(res);
 	/* 57014 statement_timeout, 57P0x shutdown, 53xxx no resources,
 	 * 55P03 lock_timeout, 25006 read-only: passing troubles. */
-	if (strncmp(last_state, "57", 2) == 0 ||
-	    strncmp(last_state, "53", 2) == 0 ||
-	    strcmp(last_state, "55P03") == 0 ||
-	    strcmp(last_state, "25006") == 0)
-		return (db_unavailable(env, last_state));
+	if (strncmp(env->sqlstate, "57", 2) == 0 ||
+	    strncmp(env->sqlstate, "53", 2) == 0 ||
+	    strcmp(env->sqlstate, "55P03") == 0 ||
+	    strcmp(env->sqlstate, "25006") == 0)
+		return (db_unavailable(env, env->sqlstate));
 	return (err_fail(&env->err, PROBLEM_INTERNAL,
 	    "The request could not be carried out."));
 }
@@ -61,7 +56,7 @@ db_rows_error(struct env *env, PGresult *res, const char *stmt)
 const char *
 db_sqlstate(const struct env *env)
 {
-	return (last_env == env ? last_state : "");
+	return (env->sqlstate);
 }
 
 int

@@ -33,7 +33,8 @@ db_write_ready(struct db_conn *c)
 {
 	struct db_waiter *w;
 
-	if (c->busy || (w = TAILQ_FIRST(&waiting)) == NULL)
+	if (c->busy || c->nops > 0 || c->state != DB_READY ||
+	    (w = TAILQ_FIRST(&waiting)) == NULL)
 		return;
 	TAILQ_REMOVE(&waiting, w, entry);
 	c->busy = true;
@@ -46,7 +47,9 @@ static struct db_conn *
 writer_idle(void)
 {
 	for (int i = 0; i < db_cfg.nwrite; i++) {
-		if (!writers[i].busy && writers[i].state == DB_READY)
+		/* One whose last statement was given up still runs it. */
+		if (!writers[i].busy && writers[i].nops == 0 &&
+		    writers[i].state == DB_READY)
 			return (&writers[i]);
 	}
 	return (NULL);

@@ -40,7 +40,7 @@ static struct {
 	struct deferred flush;
 	unsigned backoff_ms;
 	int fd, events;
-	bool up, ready, writing;
+	bool up, ready, writing, refused;
 } rd;
 static struct redis_script *scripts;
 static struct redis_stats counters;
@@ -209,8 +209,12 @@ script_loaded(redisAsyncContext *ac UNUSED, void *reply, void *arg)
 	else
 		log_event(LOG_LEVEL_ERROR, "redis.script",
 		    "Redis refused the script %s", s->name);
+	if (r->type == REDIS_REPLY_ERROR)
+		rd.refused = true;
 	freeReplyObject(r);
-	if (s->next == NULL && !rd.ready && rd.ac != NULL) {
+	if (s->next == NULL && rd.refused)
+		timer_set(&rd.watch, time_mono_ms(), redis_drop, NULL);
+	else if (s->next == NULL && !rd.ready && rd.ac != NULL) {
 		rd.ready = true;
 		rd.backoff_ms = RETRY_MIN_MS;
 		counters.connects++;
@@ -225,9 +229,11 @@ authenticated(redisAsyncContext *ac UNUSED, void *reply, void *arg UNUSED)
 
 	if (r == NULL)
 		return;
-	if (r->type == REDIS_REPLY_ERROR)
+	if (r->type == REDIS_REPLY_ERROR) {
+		rd.refused = true;
 		log_event(LOG_LEVEL_ERROR, "redis.auth",
 		    "Redis refused the password");
+	}
 	freeReplyObject(r);
 }
 
@@ -260,7 +266,7 @@ redis_open(const char *address)
 	rd.evt.handle = redis_event;
 	rd.evt.flags = 0;
 	rd.events = 0;
-	rd.up = rd.ready = false;
+	rd.up = rd.ready = rd.refused = false;
 	rd.ac = rd.cfg.host[0] == '/' ? redisAsyncConnectUnix(rd.cfg.host) :
 					redisAsyncConnect(address, rd.cfg.port);
 	if (rd.ac == NULL || rd.ac->err != 0) {

@@ -185,13 +185,16 @@ co_unmap(struct co *c)
 	free(c);
 }
 
+static void background_wake(struct co *);
+
 struct co *
 co_new(
     const char *name, void (*fn)(void *), void *arg, void (*wake)(struct co *))
 {
 	struct co *c;
 
-	if (live >= limit)
+	/* A reconnect must not wait for the requests that wait for it. */
+	if (live >= limit && wake != background_wake)
 		return (NULL);
 	if ((c = TAILQ_FIRST(&idle)) != NULL) {
 		TAILQ_REMOVE(&idle, c, entry);

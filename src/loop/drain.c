@@ -4,6 +4,7 @@
  * kore_worker_drain_hook returns non-zero.
  */
 #include <kore/kore.h>
+#include <kore/http.h>
 
 #include "loop/loop_priv.h"
 
@@ -15,6 +16,27 @@ static struct {
 } probes[PROBES_MAX];
 static unsigned nprobes;
 static int64_t timeout, until;
+
+/* Kore's requests: also those whose body is still on its way. */
+static unsigned
+requests_open(void)
+{
+	return (http_request_count);
+}
+
+/* Connections with a reply that the client has not taken yet. */
+static unsigned
+replies_unsent(void)
+{
+	struct connection *c;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (c, &connections, list) {
+		n +=
+		    c->proto == CONN_PROTO_HTTP && !TAILQ_EMPTY(&c->send_queue);
+	}
+	return (n);
+}
 
 static int
 drain_step(void)
@@ -41,7 +63,8 @@ drain_init(int64_t timeout_ms)
 {
 	timeout = timeout_ms;
 	kore_worker_drain_hook = drain_step;
-	drain_probe("requests", request_live);
+	drain_probe("requests", requests_open);
+	drain_probe("replies", replies_unsent);
 	drain_probe("pool jobs", pool_queued);
 }
 

@@ -28,6 +28,7 @@ struct env {
 	struct arena *arena;
 	struct err err;
 	int64_t deadline;
+	char sqlstate[6]; /* of the last failed statement; see io.h */
 };
 void env_init(struct env *, int64_t deadline);
 void env_done(struct env *); /* destroys the arena */
