@@ -100,8 +100,10 @@ $$;
 COMMENT ON FUNCTION eleusis.user_by_id(uuid) IS
 'The account of an id, disabled or not; or no row';
 
+-- p_old is the hash that the current password was checked against: of two
+-- changes at once the second one was checked against what is no longer there.
 CREATE FUNCTION eleusis.user_set_password(
-    p_user uuid, p_hash text, p_onetime boolean
+    p_user uuid, p_old text, p_hash text, p_onetime boolean
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -109,15 +111,18 @@ AS $$
 BEGIN
     UPDATE eleusis.app_user AS u
     SET password_hash = p_hash, onetime = p_onetime, updated_at = now()
-    WHERE u.id = p_user AND NOT u.disabled;
-    RETURN FOUND;
+    WHERE u.id = p_user AND u.password_hash = p_old AND NOT u.disabled;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the account has changed' USING ERRCODE = 'EL409';
+    END IF;
+    RETURN true;
 END;
 $$;
-COMMENT ON FUNCTION eleusis.user_set_password(uuid, text, boolean) IS
-'Sets the password hash; false when there is no such enabled account';
+COMMENT ON FUNCTION eleusis.user_set_password(uuid, text, text, boolean) IS
+'Replaces a password hash. EL409: it is another by now, or is disabled';
 
 GRANT EXECUTE ON FUNCTION
 eleusis.user_by_email(text),
 eleusis.user_by_id(uuid),
-eleusis.user_set_password(uuid, text, boolean)
+eleusis.user_set_password(uuid, text, text, boolean)
 TO eleusis_server;

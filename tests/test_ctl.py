@@ -6,8 +6,10 @@ import json
 import os
 import re
 import secrets
+import socket
 import stat
 import subprocess
+import time
 
 import psycopg
 import pytest
@@ -279,6 +281,7 @@ def test_a_given_password_may_be_for_once(instance, email, tmp_path):
         (b"eleven char\n", "at least 12"),
         ("ä".encode() * 11 + b"\n", "at least 12"),
         (b"a" * 1025 + b"\n", "1024"),
+        ("ä".encode() * 513 + b"\n", "1024 bytes"),
         (b"a" * 9000 + b"\n", "more than"),
         (b"not UTF-8: \xff\xfe\n", "UTF-8"),
     ],
@@ -319,6 +322,49 @@ def test_reset_password(instance, made):
     assert not verified(user["password_hash"], made["password"])
     row = audit_rows(instance, made)[-1]
     assert (row["action"], row["detail"]["onetime"]) == ("user.password", True)
+
+
+@pytest.fixture
+def no_redis(request, tmp_path):
+    """Settings of a Redis that does not end sessions."""
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong\n")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield {
+            "refused": {"ELEUSIS_REDIS_PORT": "1"},
+            "silent": {"ELEUSIS_REDIS_PORT": str(silent.getsockname()[1])},
+            "no socket": {"ELEUSIS_REDIS_HOST": str(tmp_path / "none")},
+            "wrong password": {"ELEUSIS_REDIS_PASSWORD_FILE": str(wrong)},
+            "no password": {"ELEUSIS_REDIS_PASSWORD_FILE": ""},
+            "no file": {"ELEUSIS_REDIS_PASSWORD_FILE": str(tmp_path / "none")},
+        }[request.param]
+
+
+@pytest.mark.parametrize("command", ["disable", "reset-password"])
+@pytest.mark.parametrize(
+    "no_redis",
+    ["refused", "silent", "no socket", "wrong password", "no password", "no file"],
+    indirect=True,
+)
+def test_without_redis_the_change_is_made_with_a_warning(instance, made, no_redis, command):
+    started = time.monotonic()
+    done = instance.ctl("user", command, made["email"], check=False, **no_redis)
+    assert time.monotonic() - started < 15
+    assert done.returncode == 3, done
+    assert made["email"] in done.stdout
+    assert "eleusisctl: warning: " in done.stderr
+    assert "may live on until they expire" in done.stderr
+    user = user_row(instance, made["email"])
+    changed = user["disabled"] if command == "disable" else user["onetime"]
+    assert changed is True
+    again = instance.ctl("user", command, made["email"])
+    assert again.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["disable", "reset-password"])
+def test_the_help_names_the_exit_status_without_redis(instance, command):
+    assert "Exit status 3:" in instance.ctl("user", command, "--help").stdout
+    assert "3 done, but" in instance.ctl("--help").stdout
 
 
 @pytest.mark.parametrize("command", ["disable", "enable", "reset-password"])

@@ -132,9 +132,19 @@ def test_a_disabled_user_sees_nothing_at_once(owner, server, case):
     owner.execute("UPDATE eleusis.app_user SET disabled = true WHERE id = %s", [case.user.id])
     assert seen(server, case, case.user) == set()
     writes_refused(server, case, case.user)
-    assert call(server, "user_set_password", None, case.user.id, HASH, True) == [(False,)]
+    with sqlstate("EL409"):
+        call(server, "user_set_password", None, case.user.id, HASH, HASH, True)
     with sqlstate("EL403"):
         add_patient(server, case.user)
+
+
+def test_a_password_hash_is_replaced_once(owner, server):
+    user, new, other = add_user(owner), HASH[:-1] + "y", HASH[:-1] + "z"
+    assert call(server, "user_set_password", None, user.id, HASH, new, False) == [(True,)]
+    with sqlstate("EL409"):
+        call(server, "user_set_password", None, user.id, HASH, other, False)
+    found = call(server, "user_by_id", None, user.id)
+    assert found[0][4] == new
 
 
 def test_an_erased_patient_is_gone(owner, server, case):

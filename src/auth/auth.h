@@ -44,11 +44,13 @@ struct session_new {
 	char csrf[44];
 	int64_t expires_us;
 };
+/* Fills in the principal's token hash and times. */
 co_fn enum res
-session_create(struct ctx *, const struct principal *, struct session_new *);
-co_fn enum res session_destroy(struct ctx *);
-/* Ends every other session of the user (after a password change). */
-co_fn enum res session_destroy_others(struct ctx *);
+session_create(struct ctx *, struct principal *, struct session_new *);
+co_fn enum res session_destroy(struct ctx *, const struct principal *);
+/* Ends every other session of the user (after a password change), and stores
+ * this one anew unless it has ended. */
+co_fn enum res session_renew(struct ctx *, const struct principal *);
 /*
  * The one Redis round trip of a request: session look-up, idle extension
  * and rate limit in one script. Sets cx->who for AUTH_SESSION rows, and the

@@ -3,7 +3,8 @@
  *
  * An unknown e-mail, a wrong password and a disabled account get the same
  * answer after the same work. Both outcomes of a log-in are in the audit log
- * before the reply.
+ * before the reply. A log-in or a change of password that another change of the
+ * account overtakes does not succeed.
  */
 #include <ctype.h>
 #include <string.h>
@@ -33,7 +34,7 @@ static const struct field password_fields[] = {
 	{ "current_password", FIELD_STRING, F_REQUIRED, 1, PASSWORD_MAX, NULL,
 	    NULL, "the password in force" },
 	{ "new_password", FIELD_STRING, F_REQUIRED, PASSWORD_MIN, PASSWORD_MAX,
-	    NULL, NULL, "the one to come" },
+	    NULL, NULL, "the one to come; at most 1024 bytes in UTF-8" },
 };
 const struct schema schema_password = { "PasswordChange",
 	"A change of one's own password.", password_fields,
@@ -133,6 +134,42 @@ login_refused(struct ctx *cx, const struct auth_user *user)
 	    "The e-mail or the password is wrong."));
 }
 
+static co_fn enum res
+login_failed(struct ctx *cx, const struct auth_user *user)
+{
+	metric_add(METRIC_LOGINS_ERROR, 1);
+	return (audit_failed(cx, "user", &user->id));
+}
+
+static bool
+same_account(const struct auth_user *then, const struct auth_user *now)
+{
+	return (now->found && !now->disabled && now->role == then->role &&
+		strcmp(now->password_hash, then->password_hash) == 0);
+}
+
+/*
+ * Whoever changes an account commits that first, then ends its sessions. A
+ * session that was too late to be among them began after the change, sees it
+ * here, and ends itself.
+ */
+static co_fn enum res
+login_recheck(
+    struct ctx *cx, const struct auth_user *user, const struct principal *who)
+{
+	struct auth_user now;
+	enum res res = auth_db_by_id(cx, &user->id, &now);
+
+	if (res == RES_OK && same_account(user, &now))
+		return (RES_OK);
+	/* Should it fail: nobody was told the token. */
+	(void)session_destroy(cx, who);
+	if (res != RES_OK)
+		return (login_failed(cx, user));
+	err_clear(&cx->env.err);
+	return (login_refused(cx, user));
+}
+
 static void
 login_reply(struct ctx *cx, const struct principal *who,
     const struct session_new *session)
@@ -172,6 +209,7 @@ login_accepted(struct ctx *cx, const struct auth_user *user)
 		.onetime = user->onetime };
 	struct session_new session;
 	struct audit_event ev;
+	enum res res;
 
 	cx->actor_kind = "user";
 	cx->actor_id = user->id;
@@ -179,17 +217,15 @@ login_accepted(struct ctx *cx, const struct auth_user *user)
 	audit_object(&ev, "user", &user->id);
 	if (audit_append(cx, &ev) != RES_OK)
 		return (RES_ERR);
-	if (session_create(cx, &who, &session) != RES_OK) {
-		metric_add(METRIC_LOGINS_ERROR, 1);
-		audit_event(cx, &ev, AUDIT_FAILED);
-		audit_object(&ev, "user", &user->id);
-		(void)audit_append(cx, &ev);
-		return (RES_ERR);
+	if (session_create(cx, &who, &session) != RES_OK)
+		return (login_failed(cx, user));
+	res = login_recheck(cx, user, &who);
+	if (res == RES_OK) {
+		metric_add(METRIC_LOGINS_SUCCESS, 1);
+		login_reply(cx, &who, &session);
 	}
-	metric_add(METRIC_LOGINS_SUCCESS, 1);
-	login_reply(cx, &who, &session);
 	sodium_memzero(&session, sizeof(session));
-	return (RES_OK);
+	return (res);
 }
 
 static const char *
@@ -228,7 +264,8 @@ auth_logout(struct ctx *cx)
 
 	audit_event(cx, &ev, AUDIT_ALLOWED);
 	audit_object(&ev, "user", &cx->who->user_id);
-	if (audit_append(cx, &ev) != RES_OK || session_destroy(cx) != RES_OK)
+	if (audit_append(cx, &ev) != RES_OK ||
+	    session_destroy(cx, cx->who) != RES_OK)
 		return (RES_ERR);
 	if (cx->who->cookie)
 		reply_header(cx, "Set-Cookie",
@@ -242,22 +279,52 @@ auth_logout(struct ctx *cx)
 static enum res
 password_acceptable(struct ctx *cx, const char *now, const char *next)
 {
-	const char *problem = NULL;
+	const char *code = "format", *problem = NULL;
 
-	if (strcmp(now, next) == 0)
+	/* The schema counts characters; hashing has a limit of bytes. */
+	if (strlen(next) > PASSWORD_MAX) {
+		code = "max_length";
+		problem = "must have at most 1024 bytes in UTF-8";
+	} else if (strcmp(now, next) == 0)
 		problem = "must differ from the current password";
 	else if (strcasestr(next, cx->who->email) != NULL)
 		problem = "must not contain the e-mail";
 	if (problem == NULL)
 		return (RES_OK);
-	err_field(&cx->env.err, cx->env.arena, "/new_password", "format", "%s",
-	    problem);
+	err_field(
+	    &cx->env.err, cx->env.arena, "/new_password", code, "%s", problem);
 	return (err_fail(&cx->env.err, PROBLEM_VALIDATION,
 	    "The new password is not acceptable."));
 }
 
+/* Another change was faster than this one. */
 static co_fn enum res
-password_store(struct ctx *cx, const char *password)
+password_overtaken(struct ctx *cx, const struct uuid *id)
+{
+	err_clear(&cx->env.err);
+	(void)err_fail(&cx->env.err, PROBLEM_CONFLICT,
+	    "The password or the account was changed meanwhile, and this "
+	    "change was not made. Log in, then decide.");
+	return (audit_failed(cx, "user", id));
+}
+
+/* The change is made and recorded; it must not look as if it were not. */
+static enum res
+sessions_remain(struct ctx *cx)
+{
+	struct err why = cx->env.err;
+
+	err_clear(&cx->env.err);
+	err_private(&cx->env.err, "%s", why.private);
+	return (err_fail(&cx->env.err, PROBLEM_UNAVAILABLE,
+	    "The password was changed, but other sessions could not be ended "
+	    "yet: they may go on until they expire. To end them, change it "
+	    "again later."));
+}
+
+static co_fn enum res
+password_store(
+    struct ctx *cx, const struct auth_user *user, const char *password)
 {
 	struct password_job *job = arena_alloc(cx->env.arena, sizeof(*job));
 	struct principal who = *cx->who;
@@ -272,13 +339,14 @@ password_store(struct ctx *cx, const char *password)
 		return (err_fail(&cx->env.err, PROBLEM_BUSY,
 		    "There is not enough memory to hash a password."));
 	audit_event(cx, &ev, AUDIT_ALLOWED);
-	audit_object(&ev, "user", &who.user_id);
-	if (auth_db_set_password(cx, &ev, &who.user_id, job->hash) != RES_OK)
-		return (RES_ERR);
+	audit_object(&ev, "user", &user->id);
+	if (auth_db_set_password(cx, &ev, user, job->hash) != RES_OK)
+		return (audit_refused(cx, "EL409") ?
+			    password_overtaken(cx, &user->id) :
+			    audit_db_failed(cx, "user", &user->id));
 	who.onetime = false;
-	if (session_destroy_others(cx) != RES_OK)
-		return (RES_ERR);
-	return (session_store(cx, &who));
+	return (
+	    session_renew(cx, &who) == RES_OK ? RES_OK : sessions_remain(cx));
 }
 
 co_fn enum res
@@ -296,7 +364,7 @@ auth_password(struct ctx *cx)
 		return (RES_ERR);
 	if (!ok || user.disabled)
 		return (login_refused(cx, &user));
-	if (password_store(cx, next) != RES_OK)
+	if (password_store(cx, &user, next) != RES_OK)
 		return (RES_ERR);
 	reply_empty(cx, 204);
 	return (RES_OK);

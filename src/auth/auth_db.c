@@ -15,7 +15,7 @@ DB_STATEMENT(user_by_id, DB_READ,
     " FROM eleusis.user_by_id($1)")
 
 DB_STATEMENT(user_set_password, DB_WRITE,
-    AUDIT_WITH "SELECT eleusis.user_set_password($12, $13, false)")
+    AUDIT_WITH "SELECT eleusis.user_set_password($12, $13, $14, false)")
 
 static co_fn enum res
 load(struct ctx *cx, struct db_stmt *s, struct db_args *a, struct auth_user *u)
@@ -60,14 +60,15 @@ auth_db_by_id(struct ctx *cx, const struct uuid *id, struct auth_user *u)
 
 co_fn enum res
 auth_db_set_password(struct ctx *cx, const struct audit_event *ev,
-    const struct uuid *id, const char *hash)
+    const struct auth_user *u, const char *hash)
 {
 	struct db_args a;
 	struct db_rows *r;
 
 	db_args(&a, &cx->env);
 	audit_bind(&a, ev);
-	db_uuid(&a, id);
+	db_uuid(&a, &u->id);
+	db_text(&a, u->password_hash);
 	db_text(&a, hash);
 	return (db_exec(&cx->env, &user_set_password, &a, &r));
 }

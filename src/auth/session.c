@@ -17,24 +17,28 @@
 	}
 
 /* KEYS: session, user's set; ARGV: value, idle s, longest life s. The set
- * drops members whose session has expired, so it stays small. */
+ * drops members whose session has expired, so it stays small, and lives as
+ * long as the one that lives longest. */
 SCRIPT(session_put_script,
     "for _, k in ipairs(redis.call('SMEMBERS', KEYS[2])) do"
     " if redis.call('EXISTS', k) == 0 then"
     " redis.call('SREM', KEYS[2], k) end end "
     "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) "
     "redis.call('SADD', KEYS[2], KEYS[1]) "
-    "redis.call('EXPIRE', KEYS[2], ARGV[3]) return 1")
+    "if redis.call('TTL', KEYS[2]) < tonumber(ARGV[3]) then"
+    " redis.call('EXPIRE', KEYS[2], ARGV[3]) end return 1")
 
 SCRIPT(session_drop_script, "redis.call('SREM', KEYS[2], KEYS[1]) "
 			    "return redis.call('DEL', KEYS[1])")
 
-/* Ends all sessions of a user but KEYS[1]. */
-SCRIPT(session_drop_others_script,
-    "local n = 0 "
+/* Ends all sessions of a user but KEYS[1], and stores that anew. One that has
+ * ended meanwhile (a log-out, eleusisctl) does not come back. */
+SCRIPT(session_renew_script,
     "for _, k in ipairs(redis.call('SMEMBERS', KEYS[2])) do"
     " if k ~= KEYS[1] then redis.call('DEL', k)"
-    " redis.call('SREM', KEYS[2], k) n = n + 1 end end return n")
+    " redis.call('SREM', KEYS[2], k) end end "
+    "return redis.call('SET', KEYS[1], ARGV[1], 'XX', 'EX', ARGV[2])"
+    " and 1 or 0")
 
 static co_fn enum res
 run(struct ctx *cx, struct redis_script *script, const struct principal *who,
@@ -49,10 +53,10 @@ run(struct ctx *cx, struct redis_script *script, const struct principal *who,
 	return (redis_eval(&cx->env, script, 2, argc, argv, len, &r));
 }
 
-co_fn enum res
-session_store(struct ctx *cx, const struct principal *who)
+static co_fn enum res
+store(struct ctx *cx, struct redis_script *script, const struct principal *who)
 {
-	uint8_t value[SESSION_VALUE_MAX + SEAL_OVERHEAD];
+	uint8_t value[SESSION_VALUE_MAX];
 	int64_t left = (who->expires_us - time_now_us()) / 1000000;
 	int64_t idle = setting_int(SETTING_SESSION_IDLE_S);
 	const char *argv[5];
@@ -67,43 +71,38 @@ session_store(struct ctx *cx, const struct principal *who)
 	len[3] = strlen(argv[3]);
 	argv[4] = arena_printf(cx->env.arena, "%lld", (long long)left);
 	len[4] = strlen(argv[4]);
-	return (run(cx, &session_put_script, who, 5, argv, len));
+	return (run(cx, script, who, 5, argv, len));
 }
 
 co_fn enum res
-session_create(
-    struct ctx *cx, const struct principal *who, struct session_new *out)
+session_create(struct ctx *cx, struct principal *who, struct session_new *out)
 {
-	struct principal p = *who;
 	struct token token;
 
 	token_new(&token);
-	memcpy(p.token_hash, token.hash, sizeof(p.token_hash));
-	p.created_us = time_now_us();
-	p.expires_us =
-	    p.created_us + setting_int(SETTING_SESSION_MAX_S) * 1000000;
-	if (session_store(cx, &p) != RES_OK)
+	memcpy(who->token_hash, token.hash, sizeof(who->token_hash));
+	who->created_us = time_now_us();
+	who->expires_us =
+	    who->created_us + setting_int(SETTING_SESSION_MAX_S) * 1000000;
+	if (store(cx, &session_put_script, who) != RES_OK)
 		return (RES_ERR);
 	memcpy(out->token, token.text, sizeof(out->token));
 	csrf_token(token.hash, out->csrf);
-	out->expires_us = p.expires_us;
+	out->expires_us = who->expires_us;
 	return (RES_OK);
 }
 
 co_fn enum res
-session_destroy(struct ctx *cx)
+session_destroy(struct ctx *cx, const struct principal *who)
 {
 	const char *argv[2];
 	size_t len[2];
 
-	return (run(cx, &session_drop_script, cx->who, 2, argv, len));
+	return (run(cx, &session_drop_script, who, 2, argv, len));
 }
 
 co_fn enum res
-session_destroy_others(struct ctx *cx)
+session_renew(struct ctx *cx, const struct principal *who)
 {
-	const char *argv[2];
-	size_t len[2];
-
-	return (run(cx, &session_drop_others_script, cx->who, 2, argv, len));
+	return (store(cx, &session_renew_script, who));
 }

@@ -16,17 +16,21 @@
 
 #define VALUE_VERSION 1
 #define VALUE_FIXED   35
-#define TEXT_MAX      320
+#define EMAIL_BYTES   (254 * 4) /* characters of UTF-8, as app_user has it */
+#define NAME_BYTES    (200 * 4)
+#define PLAIN_MAX     (VALUE_FIXED + 2 + EMAIL_BYTES + 2 + NAME_BYTES)
 #define FLAG_COOKIE   0x01
 #define FLAG_ONETIME  0x02
 
+_Static_assert(PLAIN_MAX + SEAL_OVERHEAD <= SESSION_VALUE_MAX, "room");
+
 static size_t
-put_text(uint8_t *p, const char *s)
+put_text(uint8_t *p, const char *s, size_t max)
 {
 	size_t len = strlen(s);
 
-	if (len > TEXT_MAX)
-		len = TEXT_MAX;
+	if (len > max)
+		len = utf8_valid_prefix(s, max);
 	put_be16(p, (uint16_t)len);
 	memcpy(p + 2, s, len);
 	return (len + 2);
@@ -48,7 +52,7 @@ get_text(struct arena *arena, const uint8_t **p, const uint8_t *end,
 size_t
 session_value_make(const struct principal *who, uint8_t *out)
 {
-	uint8_t plain[SESSION_VALUE_MAX];
+	uint8_t plain[PLAIN_MAX];
 	size_t len = VALUE_FIXED;
 
 	plain[0] = VALUE_VERSION;
@@ -58,8 +62,8 @@ session_value_make(const struct principal *who, uint8_t *out)
 	    (who->cookie ? FLAG_COOKIE : 0) | (who->onetime ? FLAG_ONETIME : 0);
 	put_be64(plain + 19, (uint64_t)who->created_us);
 	put_be64(plain + 27, (uint64_t)who->expires_us);
-	len += put_text(plain + len, who->email);
-	len += put_text(plain + len, who->name);
+	len += put_text(plain + len, who->email, EMAIL_BYTES);
+	len += put_text(plain + len, who->name, NAME_BYTES);
 	session_seal(who->token_hash, plain, len, out);
 	sodium_memzero(plain, sizeof(plain));
 	return (len + SEAL_OVERHEAD);

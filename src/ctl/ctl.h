@@ -15,11 +15,12 @@
 #define ELEUSIS_VERSION "dev"
 #endif
 
-/* Exit codes: done, not done, not understood. */
+/* Exit codes: done, not done, not understood, done but for the sessions. */
 enum ctl_exit {
 	CTL_DONE = 0,
 	CTL_FAILED = 1,
-	CTL_USAGE = 2
+	CTL_USAGE = 2,
+	CTL_SESSIONS_REMAIN = 3
 };
 
 /* Keys of the advisory locks, so that two runs do not cross. */
@@ -128,6 +129,9 @@ struct ctl_user {
 	bool		 onetime;
 };
 enum res	 ctl_user_insert(PGconn *, const struct ctl_user *);
+/* RES_ERR after saying that there is no such user. */
+enum res	 ctl_user_id(PGconn *, const char *email,
+		    char out[UUID_STRLEN + 1]);
 enum res	 ctl_user_set_password(PGconn *, const char *email,
 		    const char *hash);
 /* changed: false when it was so already. */
@@ -135,6 +139,9 @@ enum res	 ctl_user_set_disabled(PGconn *, const char *email,
 		    bool disabled, bool *changed);
 enum res	 ctl_admin_exists(PGconn *, bool *);
 PGresult	*ctl_user_rows(PGconn *);	/* email name role state since */
+
+/* ctl_sessions.c: ends a user's sessions in Redis; RES_ERR after warning. */
+enum res	 ctl_sessions_end(const char *user_id);
 
 /* The commands */
 enum ctl_exit	 ctl_keys_create(const struct ctl_args *);

@@ -38,6 +38,10 @@ static const struct ctl_option settings_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+#define SESSIONS_REMAIN                                                   \
+	"Exit status 3: done, but Redis could not be reached, and open\n" \
+	"sessions may live on until they expire; run it again to end them."
+
 static const struct ctl_command commands[] = {
 	{ "keys create", NULL, "make the key directory and the root key",
 	    "Makes key_dir (0700) and root.key (0600) unless they are there.\n"
@@ -57,13 +61,15 @@ static const struct ctl_command commands[] = {
 	{ "user list", NULL, "list the users", NULL, NULL, true,
 	    ctl_user_list },
 	{ "user disable", "EMAIL", "shut a user out",
-	    "Log-ins fail and patients are out of sight at once. A session\n"
-	    "that is open ends at the latest after session_max_s.",
+	    "Log-ins fail, patients are out of sight, and open sessions end, "
+	    "at once.\n" SESSIONS_REMAIN,
 	    email_options, true, ctl_user_disable },
 	{ "user enable", "EMAIL", "let a user in again", NULL, email_options,
 	    true, ctl_user_enable },
 	{ "user reset-password", "EMAIL", "give a user a one-time password",
-	    NULL, email_options, true, ctl_user_reset_password },
+	    "The old password and every open session end at "
+	    "once.\n" SESSIONS_REMAIN,
+	    email_options, true, ctl_user_reset_password },
 	{ "settings", NULL, "print the settings in force", NULL,
 	    settings_options, true, ctl_settings },
 	{ "version", NULL, "print the version", NULL, NULL, false,
@@ -86,7 +92,8 @@ usage(FILE *out)
 	    "eleusisctl COMMAND --help tells more about one of them.\n"
 	    "Settings come from ELEUSIS_* in the environment, then from\n"
 	    "--config FILE, ELEUSIS_CONFIG or conf/<ELEUSIS_ENV or dev>.conf.\n"
-	    "Exit status: 0 done, 1 failed, 2 not understood.\n");
+	    "Exit status: 0 done, 1 failed, 2 not understood, 3 done, but a\n"
+	    "user's sessions could not be ended.\n");
 }
 
 /* How many words of argv make up this name; 0: it is another command. */

@@ -11,7 +11,7 @@
 
 /* As POST /v1/auth/password has it. */
 #define CHARS_MIN 12
-#define BYTES_MAX 1024
+#define BYTES_MAX 1024 /* in UTF-8, not characters */
 #define MADE_SIZE 32
 
 static enum res

@@ -24,6 +24,14 @@ code_of(enum res res)
 	return (res == RES_OK ? CTL_DONE : CTL_FAILED);
 }
 
+/* After the change is committed: a log-in that is under way sees it. */
+static enum ctl_exit
+end_sessions(const char *id)
+{
+	return (
+	    ctl_sessions_end(id) == RES_OK ? CTL_DONE : CTL_SESSIONS_REMAIN);
+}
+
 static enum res
 check_role(const char *role)
 {
@@ -229,7 +237,7 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	enum res res;
 	PGconn *pg;
 	const char *word;
-	char email[CTL_EMAIL_MAX + 1];
+	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
 
 	if (email_of(args, NULL, email) != RES_OK)
 		return (CTL_USAGE);
@@ -237,13 +245,16 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	if (pg == NULL)
 		return (CTL_FAILED);
 	word = disabled ? "disabled" : "enabled";
-	res = ctl_user_set_disabled(pg, email, disabled, &changed);
+	res = ctl_user_id(pg, email, id);
 	if (res == RES_OK)
-		printf(
-		    "%s %s %s\n", email, changed ? "is" : "was already", word);
+		res = ctl_user_set_disabled(pg, email, disabled, &changed);
 	PQfinish(pg);
+	if (res != RES_OK)
+		return (CTL_FAILED);
+	printf("%s %s %s\n", email, changed ? "is" : "was already", word);
 
-	return (code_of(res));
+	/* Also of one who was: an earlier run may not have reached Redis. */
+	return (disabled ? end_sessions(id) : CTL_DONE);
 }
 
 enum ctl_exit
@@ -258,27 +269,38 @@ ctl_user_enable(const struct ctl_args *args)
 	return (set_disabled(args, false));
 }
 
+static enum res
+reset_password(PGconn *pg, const char *email)
+{
+	enum res res;
+	struct ctl_password pw;
+
+	if (ctl_password_get(NULL, &pw) != RES_OK)
+		return (RES_ERR);
+	res = ctl_user_set_password(pg, email, pw.hash);
+	if (res == RES_OK)
+		printf("one-time password of %s: %s\n", email, pw.text);
+	ctl_password_wipe(&pw);
+
+	return (res);
+}
+
 enum ctl_exit
 ctl_user_reset_password(const struct ctl_args *args)
 {
 	enum res res;
 	PGconn *pg;
-	struct ctl_password pw;
-	char email[CTL_EMAIL_MAX + 1];
+	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
 
 	if (email_of(args, NULL, email) != RES_OK)
 		return (CTL_USAGE);
 	pg = ctl_connect();
 	if (pg == NULL)
 		return (CTL_FAILED);
-	res = ctl_password_get(NULL, &pw);
-	if (res == RES_OK) {
-		res = ctl_user_set_password(pg, email, pw.hash);
-		if (res == RES_OK)
-			printf("one-time password of %s: %s\n", email, pw.text);
-		ctl_password_wipe(&pw);
-	}
+	res = ctl_user_id(pg, email, id);
+	if (res == RES_OK)
+		res = reset_password(pg, email);
 	PQfinish(pg);
 
-	return (code_of(res));
+	return (res == RES_OK ? end_sessions(id) : CTL_FAILED);
 }

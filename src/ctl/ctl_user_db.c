@@ -48,6 +48,9 @@ static const char sql_enable[] =
 static const char sql_find[] =
     "SELECT count(*) FROM eleusis.app_user AS u WHERE lower(u.email) = $1";
 
+static const char sql_id[] =
+    "SELECT u.id FROM eleusis.app_user AS u WHERE lower(u.email) = $1";
+
 static const char sql_admins[] =
     "SELECT count(*) FROM eleusis.app_user AS u WHERE u.role = 'admin'";
 
@@ -125,6 +128,23 @@ unknown(const char *email)
 }
 
 enum res
+ctl_user_id(PGconn *pg, const char *email, char out[UUID_STRLEN + 1])
+{
+	PGresult *res;
+	bool there;
+
+	res = ctl_query(pg, "user", sql_id, 1, &email);
+	if (res == NULL)
+		return (RES_ERR);
+	there = PQntuples(res) == 1;
+	if (there)
+		snprintf(out, UUID_STRLEN + 1, "%s", PQgetvalue(res, 0, 0));
+	PQclear(res);
+
+	return (there ? RES_OK : unknown(email));
+}
+
+enum res
 ctl_user_set_password(PGconn *pg, const char *email, const char *hash)
 {
 	bool changed;
@@ -143,14 +163,9 @@ enum res
 ctl_user_set_disabled(
     PGconn *pg, const char *email, bool disabled, bool *changed)
 {
-	bool there;
 	struct stamp s;
 	const char *const params[] = { s.id, s.uid, email };
 
-	if (number(pg, sql_find, 1, &email, &there) != RES_OK)
-		return (RES_ERR);
-	if (!there)
-		return (unknown(email));
 	stamp(&s);
 
 	return (number(pg, disabled ? sql_disable : sql_enable, NELEM(params),

@@ -1,11 +1,14 @@
 """Log-in, log-out, the account, and changing a password."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import pytest
 from lib import data
 from lib.client import Api, fresh_replies
-from lib.db import audit_of, audit_row
+from lib.db import audit_of, audit_row, connect, held, store, wait_for_waiters
 from lib.problem import field_code, problem, without_identity
+from lib.process import wait_until
 from lib.tables import roles
 
 LOGIN = "/v1/auth/login"
@@ -101,6 +104,37 @@ def test_login_logout_and_password_are_in_the_audit_log(instance, anonymous, new
         assert change["new_password"] not in str(row)
         row = audit_row(instance, api.post("/v1/auth/logout"), "auth.logout")
         assert str(row["actor_id"]) == mine
+
+
+def outcomes(instance, reply: httpx.Response) -> list[tuple[str, str]]:
+    return [(row["action"], row["outcome"]) for row in audit_of(instance, reply)]
+
+
+OVERTAKING = {
+    "password": "password_hash = overlay(password_hash PLACING 'AAAA' FROM 60)",
+    "disabled": "disabled = true",
+    "role": "role = 'auditor'",
+}
+
+
+@pytest.mark.parametrize("change", OVERTAKING)
+def test_a_login_that_a_change_overtakes_leaves_no_session(instance, anonymous, new_user, change):
+    """The old password was right when it was read; the change came before the session."""
+    who = new_user("clinician")
+    hold = "LOCK TABLE eleusis.audit_event IN SHARE MODE"
+    with ThreadPoolExecutor(1) as pool:
+        with held(instance, hold) as db:
+            asked = pool.submit(anonymous.post, LOGIN, credentials(who))
+            wait_for_waiters(instance, 1)
+            db.execute(
+                f"UPDATE eleusis.app_user SET {OVERTAKING[change]} WHERE email = %s", [who.email]
+            )
+        reply = asked.result()
+    problem(reply, "bad-credentials")
+    assert outcomes(instance, reply) == [("auth.login", "allowed"), ("auth.login", "denied")]
+    user = audit_of(instance, reply)[1]["object_id"]
+    with store(instance) as r:
+        assert not r.exists(f"u:{user}")
 
 
 @pytest.mark.parametrize(
@@ -239,12 +273,108 @@ def test_a_new_password_has_12_to_1024_characters(clinician, length):
     problem(change_password(clinician, "p" * length), "validation-failed", {"/new_password"})
 
 
-@pytest.mark.parametrize("new", ["x" * 12, "y" * 1024, "pässwörter🔒!!", "  spaces stay  "])
+@pytest.mark.parametrize("new", ["é" * 513, "🔒" * 257, "y" * 1023 + "é"])
+def test_a_new_password_has_at_most_1024_bytes(clinician, new):
+    found = problem(change_password(clinician, new), "validation-failed", {"/new_password"})
+    assert field_code(found, "/new_password") == "max_length"
+    assert "1024 bytes" in found["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    "new", ["x" * 12, "y" * 1024, "🔒" * 256, "pässwörter🔒!!", "  spaces stay  "]
+)
 def test_passwords_at_the_bounds_work(log_in, anonymous, new):
     api = log_in("clinician")
     assert change_password(api, new).status_code == 204
     assert anonymous.post(LOGIN, credentials(api, password=new)).status_code == 200
     problem(anonymous.post(LOGIN, credentials(api, password=new[:-1])), "bad-credentials")
+
+
+def account_held(instance, api: Api):
+    """Changes of the account have to wait, after their passwords were checked."""
+    query = "SELECT 1 FROM eleusis.app_user WHERE id = %s FOR UPDATE"
+    return held(instance, query, api.user["id"])
+
+
+def test_of_two_password_changes_at_once_one_is_made(instance, log_in, anonymous):
+    api = log_in("clinician")
+    new = [data.password(), data.password()]
+    with Api(instance).login(api.email, api.password) as other, ThreadPoolExecutor(2) as pool:
+        with account_held(instance, api):
+            asked = [
+                pool.submit(change_password, who, password)
+                for who, password in zip((api, other), new, strict=True)
+            ]
+            wait_for_waiters(instance, 2)
+        replies = [each.result() for each in asked]
+    assert sorted(r.status_code for r in replies) == [204, 409]
+    made = replies[0].status_code != 204
+    assert outcomes(instance, replies[made]) == [("auth.password", "allowed")]
+    found = problem(replies[not made], "conflict")
+    assert "not made" in found["detail"]
+    row = audit_row(instance, replies[not made], "auth.password", "failed")
+    assert str(row["object_id"]) == api.user["id"]
+    assert anonymous.post(LOGIN, credentials(api, password=new[made])).status_code == 200
+    problem(anonymous.post(LOGIN, credentials(api, password=new[not made])), "bad-credentials")
+
+
+def test_a_password_change_of_a_user_just_disabled_is_not_made(instance, log_in):
+    api = log_in("clinician")
+    with ThreadPoolExecutor(1) as pool:
+        with account_held(instance, api) as db:
+            asked = pool.submit(change_password, api, data.password())
+            wait_for_waiters(instance, 1)
+            db.execute(
+                "UPDATE eleusis.app_user SET disabled = true WHERE id = %s", [api.user["id"]]
+            )
+        reply = asked.result()
+    problem(reply, "conflict")
+    assert outcomes(instance, reply) == [("auth.password", "failed")]
+
+
+def test_a_session_that_ends_during_a_password_change_stays_ended(instance, log_in):
+    """As eleusisctl ends it, or a log-out that another worker answers."""
+    api = log_in("clinician")
+    with ThreadPoolExecutor(1) as pool:
+        with account_held(instance, api):
+            asked = pool.submit(change_password, api, data.password())
+            wait_for_waiters(instance, 1)
+            with store(instance) as r:
+                mine = r.smembers(f"u:{api.user['id']}")
+                assert r.delete(*mine) == 1
+        assert asked.result().status_code == 204
+    problem(api.get("/v1/me"), "unauthenticated")
+
+
+def all_ready(api: Api) -> bool:
+    return all(r.status_code == 200 for r in fresh_replies(api, "/health/ready", 12))
+
+
+def test_a_password_change_without_redis_says_what_was_done(instance, log_in, anonymous):
+    api = log_in("clinician")
+    new = data.password()
+    with store(instance) as r, ThreadPoolExecutor(1) as pool:
+        try:
+            with account_held(instance, api):
+                asked = pool.submit(change_password, api, new)
+                wait_for_waiters(instance, 1)
+                r.execute_command("CLIENT", "PAUSE", "20000", "WRITE")
+            reply = asked.result()
+        finally:
+            r.execute_command("CLIENT", "UNPAUSE")
+    found = problem(reply, "unavailable")
+    assert "was changed" in found["detail"]
+    assert "other sessions" in found["detail"]
+    assert outcomes(instance, reply) == [("auth.password", "allowed")]
+    with connect(instance) as db:
+        row = db.execute(
+            "SELECT onetime FROM eleusis.app_user WHERE id = %s AND updated_at > created_at",
+            [api.user["id"]],
+        ).fetchone()
+    assert row == {"onetime": False}
+    wait_until(lambda: all_ready(anonymous), 10, "every worker's readiness")
+    problem(anonymous.post(LOGIN, credentials(api)), "bad-credentials")
+    assert anonymous.post(LOGIN, credentials(api, password=new)).status_code == 200
 
 
 # ---- one-time passwords ---------------------------------------------------------

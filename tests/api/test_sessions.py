@@ -155,6 +155,37 @@ def test_cookie_values_of_any_kind_are_harmless(anonymous):
         assert reply.status_code in (400, 401), value
 
 
+@pytest.mark.parametrize("name", ["🔒" * 200, "語" * 199 + "b", "n" * 200])
+def test_a_session_holds_a_name_in_full(instance, new_user, name):
+    who = new_user("auditor", name)
+    with Api(instance).login(who.email, who.password) as api:
+        assert api.user["name"] == name
+        assert api.get("/v1/me").json()["user"]["name"] == name
+
+
+@pytest.mark.parametrize("command", ["disable", "reset-password"])
+def test_eleusisctl_ends_a_users_sessions(instance, log_in, clinician, command):
+    """An auditor's too, whom no care relationship shuts out."""
+    api = log_in("auditor")
+    with (
+        Api(instance).login(api.email, api.password) as second,
+        Browser(instance).enter(api.email, api.password) as third,
+    ):
+        all_three = (api, second, third)
+        assert [each.get("/v1/me").status_code for each in all_three] == [200] * 3
+        assert api.get("/v1/audit/events").status_code == 200
+        with store(instance) as r:
+            sessions = r.smembers(f"u:{api.user['id']}")
+            assert len(sessions) == 3
+            instance.ctl("user", command, api.email)
+            assert not r.exists(f"u:{api.user['id']}", *sessions)
+        problem(api.get("/v1/audit/events"), "unauthenticated")
+        instance.ctl("user", "enable", api.email)
+        for each in all_three:
+            problem(each.get("/v1/me"), "unauthenticated")
+    assert clinician.get("/v1/me").status_code == 200
+
+
 # ---- what Redis holds ------------------------------------------------------------
 
 

@@ -1,8 +1,12 @@
 """What is really in PostgreSQL and Redis, behind the server's back."""
 
+import contextlib
+
 import psycopg
 import redis
 from psycopg.rows import dict_row
+
+from lib.process import wait_until
 
 AUDIT = """
 SELECT id, occurred_at, action, outcome, actor_kind, actor_id, object_type, object_id,
@@ -30,6 +34,23 @@ def audit_row(instance, reply, action: str, outcome: str = "allowed") -> dict:
     found = audit_of(instance, reply)
     assert [(r["action"], r["outcome"]) for r in found] == [(action, outcome)], found
     return found[0]
+
+
+@contextlib.contextmanager
+def held(instance, statement: str, *args):
+    """A transaction that holds what the statement locks; it commits at the end."""
+    with psycopg.connect(instance.superuser_dsn, connect_timeout=10) as db:
+        db.execute(statement, args)
+        yield db
+
+
+def wait_for_waiters(instance, number: int) -> None:
+    """Until so many connections wait for a lock (the server gives up after 3 s)."""
+    query = "SELECT count(DISTINCT pid) AS n FROM pg_locks WHERE NOT granted"
+    with connect(instance) as db:
+        wait_until(
+            lambda: db.execute(query).fetchone()["n"] == number, 2.5, f"{number} waiting", 0.01
+        )
 
 
 def count(instance, table: str) -> int:
