@@ -125,6 +125,7 @@ CREATE FUNCTION eleusis.observation_latest(
     p_role text,
     p_patient uuid,
     p_codes bytea[],
+    p_before uuid[],
     p_per_code integer
 )
 RETURNS TABLE (
@@ -138,27 +139,30 @@ BEGIN
     SELECT n.id, n.code_index, n.payload, n.created_at
     FROM eleusis.care_in_force AS c
     INNER JOIN eleusis.patient AS p ON p.id = c.patient_id
-    CROSS JOIN unnest(p_codes) AS w (code)
+    CROSS JOIN unnest(p_codes, p_before) AS w (code, before)
     CROSS JOIN LATERAL (
         SELECT o.id, o.code_index, o.payload, o.created_at
         FROM eleusis.observation AS o
         WHERE o.patient_id = p_patient AND o.code_index = w.code
+            AND o.id
+            < coalesce(w.before, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
         ORDER BY o.id DESC
-        LIMIT least(p_per_code, 100)
+        LIMIT least(p_per_code, 1000)
     ) AS n
     WHERE c.patient_id = p_patient AND c.user_id = p_actor
         AND c.role = p_role AND p.erased_at IS NULL;
 END;
 $$;
 COMMENT ON FUNCTION eleusis.observation_latest(
-    uuid, text, uuid, bytea[], integer
+    uuid, text, uuid, bytea[], uuid[], integer
 ) IS
-'For each code the newest p_per_code measurements by id (at most 100), for a
-patient in the actor''s care';
+'For each code the newest p_per_code measurements by id (at most 1000) below
+the p_before of the same place (null: from the newest; a null array: all), for
+a patient in the actor''s care';
 
 GRANT EXECUTE ON FUNCTION
 eleusis.observation_create(uuid, text, uuid, uuid, bytea, bytea),
 eleusis.observation_list(uuid, text, uuid, uuid, integer),
 eleusis.observation_get(uuid, text, uuid, uuid),
-eleusis.observation_latest(uuid, text, uuid, bytea[], integer)
+eleusis.observation_latest(uuid, text, uuid, bytea[], uuid[], integer)
 TO eleusis_server;

@@ -41,6 +41,26 @@ def test_every_parameter_of_a_path_is_declared(contract):
         assert declared == {p[1:-1] for p in template.split("/") if p.startswith("{")}
 
 
+def header_parameters(operation: dict) -> set[str]:
+    return {p["name"] for p in operation.get("parameters", []) if p["in"] == "header"}
+
+
+def test_headers_of_requests_are_declared(contract):
+    for method, template, operation in contract.operations():
+        wanted = set()
+        if {"cookie": []} in operation.get("security", []) and method != "GET":
+            wanted.add("X-CSRF-Token")
+        if (method, template) == ("PATCH", "/v1/patients/{patient_id}"):
+            wanted.add("If-Match")
+        assert header_parameters(operation) == wanted, (method, template)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_waiting_times_are_declared(contract, status):
+    response = contract.document["components"]["responses"][f"Problem{status}"]
+    assert "Retry-After" in response["headers"]
+
+
 def test_operations_need_a_session_unless_public(contract):
     public = {"/v1/auth/login", "/health/live", "/health/ready", "/metrics", "/openapi.json"}
     everywhere = contract.document.get("security", [])
@@ -85,6 +105,7 @@ def replies(anonymous, clinician, auditor, log_in, patient, new_user):
     path = f"/v1/patients/{one}"
     keep(clinician.get(path))
     keep(clinician.patch(path, {"notes": None}))
+    keep(clinician.post("/v1/patients", data.patient()))
     keep(clinician.get("/v1/patients", limit=1))
     body = {"code": "creatinine", "value": 1.1, "note": None}
     observation = keep(clinician.post(f"{path}/observations", body)).json()["id"]
@@ -118,6 +139,7 @@ def replies(anonymous, clinician, auditor, log_in, patient, new_user):
         clinician.patch(path, {}, **{"if-match": '"99"'}),
         clinician.post("/v1/predictions", {**sent, "inputs": {}}),
         clinician.get("/v1/patients", limit="x"),
+        clinician.http.get("/v1/me", headers={"accept": "text/html"}),
     ):
         keep(refused)
     return made
@@ -135,6 +157,27 @@ def test_every_operation_succeeds_as_declared(contract, replies):
 def test_every_reply_fits_its_schema(contract, replies):
     for reply in replies:
         contract.check(reply)
+
+
+HEADERS = {
+    "x-request-id", "ratelimit", "ratelimit-policy", "location", "etag", "link", "retry-after",
+    "allow", "www-authenticate", "accept-post", "accept-patch",
+}  # fmt: skip
+
+
+def test_headers_of_replies_are_declared(contract, replies):
+    """All that are sent are declared; of a success all that are declared are sent."""
+    seen = set()
+    for reply in replies:
+        operation = contract.operation(reply.request.method, reply.request.url.path)
+        response = contract.response(operation, reply.status_code)
+        declared = {name.lower() for name in response.get("headers", {})}
+        sent = {name.lower() for name in reply.headers} & HEADERS
+        assert sent <= declared, (operation["operationId"], reply.status_code)
+        if reply.status_code < 300:
+            assert declared - sent <= {"link"}, operation["operationId"]
+        seen |= sent
+    assert seen >= HEADERS - {"retry-after", "allow", "accept-patch"}
 
 
 def test_the_schemas_can_be_broken(contract, replies):

@@ -60,7 +60,7 @@ def seen(server, case, user, role: str | None = None) -> set[str]:
         "patient_key": [case.patient],
         "observation_list": [case.patient, None, 10],
         "observation_get": [case.patient, case.observation],
-        "observation_latest": [case.patient, [case.code], 1],
+        "observation_latest": [case.patient, [case.code], [None], 1],
         "prediction_get": [case.prediction],
     }
     by_mrn = call(server, "patient_list", user, None, 10, case.mrn, role=role)
@@ -256,10 +256,16 @@ def test_observations_are_listed_in_pages_and_by_code(server, case):
     assert [r[0] for r in after] == [r[0] for r in rows[5:]] + [case.observation]
     for count in (1, 2):
         latest = call(
-            server, "observation_latest", case.user, case.patient, [*codes, sealed(16)], count
-        )
+            server, "observation_latest", case.user, case.patient, [*codes, sealed(16)],
+            [None] * 3, count,
+        )  # fmt: skip
         want = {r for code in codes for r in [x for x in rows if x[1] == code][:count]}
         assert {r[:3] for r in latest} == want
+    # Each code goes on from a place of its own.
+    mine = [[x for x in rows if x[1] == code] for code in codes]
+    before = [mine[0][0][0], mine[1][2][0]]
+    latest = call(server, "observation_latest", case.user, case.patient, codes, before, 2)
+    assert {r[:3] for r in latest} == {*mine[0][1:3], *mine[1][3:5]}
     got = call(server, "observation_get", case.user, case.patient, rows[0][0])
     assert [r[:2] for r in got] == [(rows[0][0], rows[0][2])]
 

@@ -78,6 +78,10 @@ void	 vault_cache_put(const struct data_key *);
 bool	 vault_cache_get(const struct uuid *owner, struct data_key *);
 void	 vault_cache_drop(const struct uuid *owner);
 void	 vault_cache_sweep(void);
+/* One number about the owner, kept beside the key and forgotten with it:
+ * nothing is noted of an owner whose key is not there. */
+void	 vault_cache_note(const struct uuid *owner, int32_t);
+bool	 vault_cache_noted(const struct uuid *owner, int32_t *);
 /* From the cache if it is of that version, else unwrapped and put there. */
 enum res vault_open_key(const struct uuid *owner, const struct wrapped_key *,
 	    struct data_key *);

@@ -5,7 +5,7 @@
  * has its own; used on its event loop only. A key is gone 5 minutes after it
  * was put in, whether it was used or not: an erased patient's key must not
  * live on because someone keeps asking. vault_cache_sweep() wipes what
- * nobody asks for any more.
+ * nobody asks for any more. A note about the owner lives and dies with the key.
  */
 #include <sodium.h>
 #include <string.h>
@@ -20,6 +20,8 @@ _Static_assert((SETS & (SETS - 1)) == 0, "masked by SETS - 1");
 struct entry {
 	struct data_key key;
 	int64_t expires_ms; /* 0: empty */
+	int32_t note;
+	bool noted;
 };
 
 struct cache {
@@ -111,21 +113,56 @@ vault_cache_put(const struct data_key *key)
 	if (entry == NULL)
 		entry = victim(&key->owner);
 	entry->key = *key;
+	entry->noted = false;
 	entry->expires_ms = vault_cache_clock() + VAULT_CACHE_TTL_MS;
+}
+
+/* The entry, unless its time is over. */
+static struct entry *
+find_live(const struct uuid *owner)
+{
+	struct entry *entry;
+
+	if (!cache_ready() || (entry = find(owner)) == NULL)
+		return (NULL);
+	if (entry->expires_ms > vault_cache_clock())
+		return (entry);
+	entry_wipe(entry);
+
+	return (NULL);
 }
 
 bool
 vault_cache_get(const struct uuid *owner, struct data_key *key)
 {
+	const struct entry *entry;
+
+	if ((entry = find_live(owner)) == NULL)
+		return (false);
+	*key = entry->key;
+
+	return (true);
+}
+
+void
+vault_cache_note(const struct uuid *owner, int32_t note)
+{
 	struct entry *entry;
 
-	if (!cache_ready() || (entry = find(owner)) == NULL)
+	if ((entry = find_live(owner)) == NULL)
+		return;
+	entry->note = note;
+	entry->noted = true;
+}
+
+bool
+vault_cache_noted(const struct uuid *owner, int32_t *note)
+{
+	const struct entry *entry;
+
+	if ((entry = find_live(owner)) == NULL || !entry->noted)
 		return (false);
-	if (entry->expires_ms <= vault_cache_clock()) {
-		entry_wipe(entry);
-		return (false);
-	}
-	*key = entry->key;
+	*note = entry->note;
 
 	return (true);
 }

@@ -88,6 +88,23 @@ ctx_header(struct ctx *cx, const char *name)
 	return (NULL);
 }
 
+const char *
+ctx_header_list(struct ctx *cx, const char *name)
+{
+	const struct http_header *h;
+	const char *all = NULL;
+
+	TAILQ_FOREACH (h, &cx->req->req_headers, list) {
+		if (strcasecmp(h->header, name) != 0)
+			continue;
+		all = all == NULL ?
+			  arena_strdup(cx->env.arena, h->value) :
+			  arena_printf(cx->env.arena, "%s, %s", all, h->value);
+	}
+
+	return (all);
+}
+
 /* Looks for name in one Cookie line; counts every occurrence. */
 static void
 scan_cookies(struct ctx *cx, const char *line, const char *name,

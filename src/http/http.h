@@ -130,8 +130,9 @@ const struct endpoint *router_at(unsigned);
  * and reply_problem() then reply_send() give it. cx->env.err is then
  * NOT_FOUND (also for a {name} that is not a UUID, and for a path with "//",
  * dot segments or escapes), MALFORMED_REQUEST (bytes no path may hold), or
- * METHOD_NOT_ALLOWED with the Allow header added; OPTIONS of a known path
- * sets no error but the reply: 204 with Allow, which reply_problem() keeps.
+ * METHOD_NOT_ALLOWED with the Allow header added, or NOT_ACCEPTABLE (the row
+ * is found, but the client takes no JSON); OPTIONS of a known path sets no
+ * error but the reply: 204 with Allow, which reply_problem() keeps.
  */
 enum res router_match(struct ctx *, const char *resource);
 /* Metrics are labelled by path template: rows of one path share a label.

@@ -12,6 +12,8 @@ struct connection;	/* Kore's */
  * no well-formed traceparent. */
 #define CLIENT_IP_SIZE	46
 #define TRACE_ID_LEN	32
+/* A header that may come on several lines, as one list; NULL: on none. */
+const char	*ctx_header_list(struct ctx *, const char *name);
 void		 client_address(const struct connection *,
 		    char out[CLIENT_IP_SIZE]);
 void		 trace_id_parse(const char *, char out[TRACE_ID_LEN + 1]);
@@ -37,6 +39,11 @@ void		 router_discard(struct route_row *, unsigned n);
 /* Cuts "/a/b" at the slashes, in place; RES_ERR when it is not of that form
  * or has more than SEGMENTS_MAX parts. "/" has none. */
 enum res	 path_split(const char *, struct segment *, unsigned *n);
+
+/* accept.c: NOT_ACCEPTABLE when the row answers in JSON and the client takes
+ * none. */
+bool		 accept_has_json(const char *);
+enum res	 accept_check(struct ctx *);
 
 /* schema.c: one query (an object of decoded values) against its schema;
  * mistakes already in err count too. Pointers are "?name". */

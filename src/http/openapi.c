@@ -115,10 +115,13 @@ put_headers(struct json_out *out)
 		    "what is left of the quota, and the seconds "
 		    "until it is whole again: \"default\";r=5999;t=60" },
 		{ "Location", "the path of what was created" },
+		{ "ETag", "the version in quotes, for If-Match: \"1\"" },
 		{ "Link", "rel=\"next\": the next page (RFC 8288)" },
 		{ "Retry-After", "seconds to wait before another try" },
 		{ "WWW-Authenticate", "Bearer" },
 		{ "Allow", "the methods that the resource has" },
+		{ "Accept-Post", "the media types of a body" },
+		{ "Accept-Patch", "the media types of a patch" },
 	};
 
 	json_key(out, "headers");
@@ -136,20 +139,41 @@ put_headers(struct json_out *out)
 	json_obj_end(out);
 }
 
+/* Of a request that was counted; the others are refused before. */
+static bool
+may_be_counted(int status)
+{
+	static const int before[] = { 405, 406, 408, 411, 414, 421, 431, 501,
+		505 };
+
+	for (size_t i = 0; i < NELEM(before); i++)
+		if (before[i] == status)
+			return (false);
+
+	return (true);
+}
+
 static void
 put_problem_response(
     struct json_out *out, const char *name, int status, const char *text)
 {
-	const char *headers[3];
+	const char *headers[5];
 	unsigned n;
 
 	n = 0;
 	headers[n++] = "X-Request-Id";
+	if (may_be_counted(status)) {
+		headers[n++] = "RateLimit-Policy";
+		headers[n++] = "RateLimit";
+	}
 	if (status == 401)
 		headers[n++] = "WWW-Authenticate";
 	else if (status == 405)
 		headers[n++] = "Allow";
-	else if (status == 429 || status == 503)
+	else if (status == 415) {
+		headers[n++] = "Accept-Post";
+		headers[n++] = "Accept-Patch";
+	} else if (status == 429 || status == 503)
 		headers[n++] = "Retry-After";
 
 	json_key(out, name);

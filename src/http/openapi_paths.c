@@ -48,6 +48,41 @@ put_query_parameter(struct json_out *out, const struct field *f)
 	json_obj_end(out);
 }
 
+/* Versioned resources have their version as ETag. */
+static bool
+is_versioned(const struct endpoint *ep)
+{
+	const struct schema *s = ep->reply;
+
+	for (unsigned i = 0; s != NULL && i < s->nfields; i++)
+		if (s->fields[i].type == FIELD_INTEGER &&
+		    strcmp(s->fields[i].name, "version") == 0)
+			return (true);
+
+	return (false);
+}
+
+static bool
+is_conditional(const struct endpoint *ep)
+{
+	return ((ep->flags & EP_MERGE_PATCH) && is_versioned(ep));
+}
+
+static void
+put_header_parameter(struct json_out *out, const char *name, const char *text)
+{
+	json_obj(out);
+	json_kstr(out, "name", name);
+	json_kstr(out, "in", "header");
+	json_kstr(out, "description", text);
+	json_kbool(out, "required", false);
+	json_key(out, "schema");
+	json_obj(out);
+	json_kstr(out, "type", "string");
+	json_obj_end(out);
+	json_obj_end(out);
+}
+
 static void
 put_parameters(struct json_out *out, const struct endpoint *ep)
 {
@@ -61,6 +96,15 @@ put_parameters(struct json_out *out, const struct endpoint *ep)
 	}
 	for (unsigned i = 0; ep->query != NULL && i < ep->query->nfields; i++)
 		put_query_parameter(out, &ep->query->fields[i]);
+	if (is_conditional(ep))
+		put_header_parameter(out, "If-Match",
+		    "the ETag that was read: refused with 412 when the "
+		    "resource has another version by now; without it the "
+		    "change is made to the present version");
+	if (ep->auth == AUTH_SESSION && ep->method != METHOD_GET)
+		put_header_parameter(out, "X-CSRF-Token",
+		    "csrf_token of the log-in: required with the session "
+		    "cookie, not looked at with a bearer token");
 	json_arr_end(out);
 }
 
@@ -119,7 +163,7 @@ put_content(struct json_out *out, const struct endpoint *ep)
 static void
 put_success(struct json_out *out, const struct endpoint *ep)
 {
-	const char *names[5];
+	const char *names[6];
 	char key[16];
 	unsigned n;
 
@@ -131,6 +175,8 @@ put_success(struct json_out *out, const struct endpoint *ep)
 	}
 	if (ep->status == 201)
 		names[n++] = "Location";
+	if (is_versioned(ep))
+		names[n++] = "ETag";
 	if (is_paged(ep))
 		names[n++] = "Link";
 
@@ -156,8 +202,9 @@ put_responses(struct json_out *out, const struct endpoint *ep)
 		{ 401, ep->auth != AUTH_PUBLIC || ep->rate == RATE_AUTH },
 		{ 403, ep->auth != AUTH_PUBLIC },
 		{ 404, strchr(ep->path, '{') != NULL || ep->body != NULL },
+		{ 406, ep->reply != NULL },
 		{ 409, ep->body != NULL && ep->auth != AUTH_PUBLIC },
-		{ 412, ep->flags & EP_MERGE_PATCH },
+		{ 412, is_conditional(ep) },
 		{ 413, ep->body != NULL },
 		{ 415, ep->body != NULL },
 		{ 422, ep->body != NULL },

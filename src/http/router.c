@@ -203,7 +203,7 @@ router_match(struct ctx *cx, const char *resource)
 			continue;
 		if (row->ep->method == cx->method) {
 			cx->ep = row->ep;
-			return (RES_OK);
+			return (accept_check(cx));
 		}
 		methods |= 1u << row->ep->method;
 	}

@@ -12,7 +12,7 @@ DB_STATEMENT(predict_key, DB_READ,
     "SELECT key_version, wrapped_key FROM eleusis.patient_key($1, $2, $3)")
 DB_STATEMENT(predict_latest, DB_READ,
     "SELECT id, code_index, payload"
-    " FROM eleusis.observation_latest($1, $2, $3, $4, $5)")
+    " FROM eleusis.observation_latest($1, $2, $3, $4, $5, $6)")
 DB_STATEMENT(prediction_insert, DB_WRITE,
     AUDIT_WITH
     "SELECT c.at FROM eleusis.prediction_create($12, $13, $14, $15, $16,"
@@ -84,13 +84,15 @@ predict_db_patient_wait(struct ctx *cx, struct db_op *op, bool whole,
 
 co_fn enum res
 predict_db_latest(struct ctx *cx, const struct uuid *patient,
-    struct db_array *codes, struct db_op **op)
+    struct db_array *codes, struct db_array *before, int32_t per_code,
+    struct db_op **op)
 {
 	struct db_args a;
 
 	object_args(cx, &a, patient);
 	db_array_bind(&a, codes);
-	db_int4(&a, OBSERVATIONS_PER_CODE);
+	db_array_bind(&a, before);
+	db_int4(&a, per_code);
 
 	return (db_start(&cx->env, &predict_latest, &a, op));
 }

@@ -93,7 +93,9 @@ bool model_name_valid(const char *);
 /* What computed it: reproducing a prediction needs the same. */
 #define PREDICTION_ENGINE	"eleusis-forest/1"
 #define CODE_INDEX		16	/* as records/ computes it */
-#define OBSERVATIONS_PER_CODE	100	/* the last entered, for the latest */
+#define OBSERVATIONS_FIRST	100	/* of each code, the last entered */
+#define OBSERVATIONS_NEXT	1000	/* at most, when those are not all */
+#define OBSERVATIONS_READ_MAX	20000	/* of all codes, for one prediction */
 
 /* ---- prediction_inputs.c: pure ------------------------------------------ */
 
@@ -122,6 +124,9 @@ bool	 inputs_want(const struct inputs *, enum feature_source);
  * that says so. */
 void	 input_from_record(struct inputs *, unsigned feature, double,
 	    enum input_origin, struct arena *, struct err *);
+/* The record cannot say: a mistake with this detail. */
+void	 input_unreadable(struct inputs *, unsigned feature, const char *detail,
+	    struct arena *, struct err *);
 /* What is still unset is missing. VALIDATION when there were mistakes,
  * MISSING_FEATURES when a feature lacks that the model needs. */
 enum res inputs_finish(struct inputs *, struct arena *, struct err *);
@@ -167,7 +172,8 @@ void	 record_code_index(struct arena *, const struct data_key *,
 /*
  * The patient's data key, and what the inputs still want of the record. One
  * waiting time when the key is cached, else a second one for observations,
- * whose codes are found by that key. Not in the actor's care: NOT_FOUND.
+ * whose codes are found by that key; and more when there are more than
+ * OBSERVATIONS_FIRST of a code. Not in the actor's care: NOT_FOUND.
  */
 co_fn enum res record_fill(struct ctx *, const struct uuid *patient,
 	    struct inputs *, const struct data_key **);
@@ -199,8 +205,10 @@ co_fn enum res predict_db_patient(struct ctx *, const struct uuid *, bool whole,
 /* RES_OK and *there false: not in the actor's care. */
 co_fn enum res predict_db_patient_wait(struct ctx *, struct db_op *,
 	    bool whole, struct patient_record *, bool *there);
+/* Of each code the next per_code rows with an id below the one in before. */
 co_fn enum res predict_db_latest(struct ctx *, const struct uuid *,
-	    struct db_array *codes, struct db_op **);
+	    struct db_array *codes, struct db_array *before, int32_t per_code,
+	    struct db_op **);
 void	 predict_db_latest_map(const struct db_rows *, int,
 	    struct observation_record *);
 co_fn enum res predict_db_create(struct ctx *, const struct audit_event *,

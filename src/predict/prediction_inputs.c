@@ -150,6 +150,15 @@ input_from_record(struct inputs *in, unsigned k, double value,
 		    "from the patient's record: %s", detail);
 }
 
+void
+input_unreadable(struct inputs *in, unsigned k, const char *detail,
+    struct arena *arena, struct err *err)
+{
+	in->v[k].from = INPUT_OBSERVATION;
+	err_field(err, arena, input_pointer(arena, in->model->features[k].name),
+	    "record", "from the patient's record: %s", detail);
+}
+
 enum res
 inputs_finish(struct inputs *in, struct arena *arena, struct err *err)
 {

@@ -14,10 +14,28 @@
 /* What is sought of one feature. */
 struct wanted {
 	uint8_t code_index[CODE_INDEX];
-	bool sought, found;
+	bool sought; /* until the last page of its code is read */
+	bool found;
 	int64_t effective_us;
 	struct uuid id;
 	double value;
+	int32_t rows; /* of the page being read */
+	struct uuid oldest;
+};
+
+/*
+ * Rows of a code come in the order of their entry, the latest measurement may
+ * be any of them (time is sealed): every page has to be read.
+ */
+struct search {
+	const struct uuid *patient;
+	const struct data_key *key;
+	struct inputs *in;
+	struct wanted *want; /* one a feature */
+	unsigned codes;      /* sought */
+	int32_t per_code;    /* rows at most, of the page under way */
+	int32_t read;        /* rows so far */
+	struct db_op *op;
 };
 
 /* ---- the patient --------------------------------------------------------- */
@@ -71,26 +89,73 @@ take_patient(struct ctx *cx, const struct data_key *key,
 /* ---- observations ---------------------------------------------------------
  */
 
-static co_fn enum res
-start_latest(struct ctx *cx, const struct data_key *key,
-    const struct uuid *patient, const struct inputs *in, struct wanted *want,
-    struct db_op **op)
+static void
+search_init(struct ctx *cx, struct search *s, const struct uuid *patient,
+    struct inputs *in)
 {
-	const struct model_feature *f = in->model->features;
-	struct db_array codes;
+	memset(s, 0, sizeof(*s));
+	s->patient = patient;
+	s->in = in;
+	s->want =
+	    arena_alloc(cx->env.arena, in->model->nfeatures * sizeof(*s->want));
+}
+
+/* 0: no more rows may be read for this prediction. */
+static int32_t
+page_size(const struct search *s)
+{
+	int32_t most = s->read == 0 ? OBSERVATIONS_FIRST : OBSERVATIONS_NEXT;
+	int32_t left = (OBSERVATIONS_READ_MAX - s->read) / (int32_t)s->codes;
+
+	if (left < 0)
+		return (0);
+
+	return (left < most ? left : most);
+}
+
+static co_fn enum res
+start_page(struct ctx *cx, struct search *s)
+{
+	struct db_array codes, before;
+	struct wanted *w;
 
 	db_array(&codes, cx->env.arena, DB_OID_BYTEA);
-	for (unsigned k = 0; k < in->model->nfeatures; k++) {
-		want[k].sought = in->v[k].from == INPUT_UNSET &&
-				 f[k].source == SOURCE_OBSERVATION;
-		if (!want[k].sought)
+	db_array(&before, cx->env.arena, DB_OID_UUID);
+	for (unsigned k = 0; k < s->in->model->nfeatures; k++) {
+		w = &s->want[k];
+		if (!w->sought)
 			continue;
-		record_code_index(
-		    cx->env.arena, key, f[k].code, want[k].code_index);
-		db_array_add(&codes, want[k].code_index, CODE_INDEX);
+		db_array_add(&codes, w->code_index, CODE_INDEX);
+		db_array_add(&before, w->rows > 0 ? w->oldest.b : NULL,
+		    sizeof(w->oldest.b));
+		w->rows = 0;
+	}
+	s->per_code = page_size(s);
+
+	return (predict_db_latest(
+	    cx, s->patient, &codes, &before, s->per_code, &s->op));
+}
+
+/* The first page; the codes are found by this key. */
+static co_fn enum res
+start_search(struct ctx *cx, struct search *s, const struct data_key *key)
+{
+	const struct model_feature *f = s->in->model->features;
+	struct wanted *w;
+
+	s->key = key;
+	s->codes = 0;
+	for (unsigned k = 0; k < s->in->model->nfeatures; k++) {
+		w = &s->want[k];
+		w->sought = s->in->v[k].from == INPUT_UNSET &&
+			    f[k].source == SOURCE_OBSERVATION;
+		if (!w->sought)
+			continue;
+		record_code_index(cx->env.arena, key, f[k].code, w->code_index);
+		s->codes++;
 	}
 
-	return (predict_db_latest(cx, patient, &codes, op));
+	return (start_page(cx, s));
 }
 
 /* Rows of one code stand together: the search begins at the last match. */
@@ -120,9 +185,24 @@ later(const struct wanted *w, int64_t effective_us, const struct uuid *id)
 		memcmp(id->b, w->id.b, sizeof(id->b)) > 0);
 }
 
+static void
+keep(
+    struct wanted *w, const struct uuid *id, int64_t effective_us, double value)
+{
+	if (w->rows == 0 || memcmp(id->b, w->oldest.b, sizeof(id->b)) < 0)
+		w->oldest = *id;
+	w->rows++;
+	if (!later(w, effective_us, id))
+		return;
+	w->found = true;
+	w->effective_us = effective_us;
+	w->id = *id;
+	w->value = value;
+}
+
 static co_fn enum res
-take_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
-    int row, struct wanted *want, unsigned n, unsigned *at)
+take_row(struct ctx *cx, struct search *s, struct arena *scratch,
+    const struct db_rows *rows, int row, unsigned *at)
 {
 	struct observation_record o;
 	int64_t effective_us;
@@ -130,42 +210,87 @@ take_row(struct ctx *cx, const struct data_key *key, const struct db_rows *rows,
 	int k;
 
 	predict_db_latest_map(rows, row, &o);
-	if ((k = wanted_by(want, n, *at, o.code_index)) < 0 ||
-	    record_open_observation(cx->env.arena, key, &o.id, &o.payload,
-		&value, &effective_us) != RES_OK)
+	k = wanted_by(s->want, s->in->model->nfeatures, *at, o.code_index);
+	if (k < 0 || record_open_observation(scratch, s->key, &o.id, &o.payload,
+			 &value, &effective_us) != RES_OK)
 		return (audit_broken(cx, "observation", &o.id));
 	*at = (unsigned)k;
-	if (later(&want[k], effective_us, &o.id)) {
-		want[k].found = true;
-		want[k].effective_us = effective_us;
-		want[k].id = o.id;
-		want[k].value = value;
+	keep(&s->want[k], &o.id, effective_us, value);
+
+	return (RES_OK);
+}
+
+/* What was opened goes at once: there may be thousands. */
+static co_fn enum res
+take_some(struct ctx *cx, struct search *s, const struct db_rows *rows,
+    int from, unsigned *at)
+{
+	struct arena *scratch = arena_new();
+	enum res rc = RES_OK;
+
+	for (int i = from;
+	     rc == RES_OK && i < db_count(rows) && i < from + OPENED_AT_ONCE;
+	     i++)
+		rc = take_row(cx, s, scratch, rows, i, at);
+	arena_destroy(&scratch);
+
+	return (rc);
+}
+
+static co_fn enum res
+take_page(struct ctx *cx, struct search *s)
+{
+	struct db_rows *rows;
+	unsigned at = 0;
+
+	if (db_wait(&cx->env, s->op, &rows) != RES_OK)
+		return (audit_db_failed(cx, "patient", s->patient));
+	for (int i = 0; i < db_count(rows); i += OPENED_AT_ONCE) {
+		if (i > 0)
+			co_sleep(1);
+		if (take_some(cx, s, rows, i, &at) != RES_OK)
+			return (RES_ERR);
+	}
+	s->read += db_count(rows);
+	/* A page that is not full is the last one of its code. */
+	for (unsigned k = 0; k < s->in->model->nfeatures; k++) {
+		if (!s->want[k].sought || s->want[k].rows == s->per_code)
+			continue;
+		s->want[k].sought = false;
+		s->codes--;
 	}
 
 	return (RES_OK);
 }
 
-static co_fn enum res
-take_latest(struct ctx *cx, const struct data_key *key,
-    const struct uuid *patient, struct db_op *op, struct wanted *want,
-    struct inputs *in)
+/* A code that was not read to its end has no latest value. */
+static void
+hand_over(struct ctx *cx, struct search *s)
 {
-	unsigned n = in->model->nfeatures, at = 0;
-	struct db_rows *rows;
-
-	if (db_wait(&cx->env, op, &rows) != RES_OK)
-		return (audit_db_failed(cx, "patient", patient));
-	for (int i = 0; i < db_count(rows); i++) {
-		if (take_row(cx, key, rows, i, want, n, &at) != RES_OK)
-			return (RES_ERR);
-		if (i % OPENED_AT_ONCE == OPENED_AT_ONCE - 1)
-			co_sleep(1);
-	}
-	for (unsigned k = 0; k < n; k++) {
-		if (want[k].found)
-			input_from_record(in, k, want[k].value,
+	for (unsigned k = 0; k < s->in->model->nfeatures; k++) {
+		if (s->want[k].sought)
+			input_unreadable(s->in, k,
+			    "too many measurements to find the latest one; "
+			    "send this input",
+			    cx->env.arena, &cx->env.err);
+		else if (s->want[k].found)
+			input_from_record(s->in, k, s->want[k].value,
 			    INPUT_OBSERVATION, cx->env.arena, &cx->env.err);
 	}
+}
+
+static co_fn enum res
+take_latest(struct ctx *cx, struct search *s)
+{
+	for (;;) {
+		if (take_page(cx, s) != RES_OK)
+			return (RES_ERR);
+		if (s->codes == 0 || page_size(s) == 0)
+			break;
+		if (start_page(cx, s) != RES_OK)
+			return (audit_db_failed(cx, "patient", s->patient));
+	}
+	hand_over(cx, s);
 
 	return (RES_OK);
 }
@@ -199,25 +324,24 @@ record_fill(struct ctx *cx, const struct uuid *patient, struct inputs *in,
 	bool observed = inputs_want(in, SOURCE_OBSERVATION);
 	struct data_key *cached = arena_alloc(cx->env.arena, sizeof(*cached));
 	bool known = vault_cache_get(patient, cached);
-	struct db_op *op, *latest = NULL;
-	struct wanted *want;
+	struct search s;
+	struct db_op *op;
 
 	*key = cached;
 	if (known && !whole && !observed)
 		return (RES_OK); /* the INSERT checks who may */
-	want = arena_alloc(cx->env.arena, in->model->nfeatures * sizeof(*want));
+	search_init(cx, &s, patient, in);
 	if (predict_db_patient(cx, patient, whole, &op) != RES_OK ||
-	    (known && observed &&
-		start_latest(cx, cached, patient, in, want, &latest) != RES_OK))
+	    (known && observed && start_search(cx, &s, cached) != RES_OK))
 		return (audit_db_failed(cx, "patient", patient));
 	if (fill_patient(cx, patient, whole, op, in, key) != RES_OK)
 		return (RES_ERR);
 	if (!observed)
 		return (RES_OK);
 	/* With another key the codes are found under another index. */
-	if ((latest == NULL || (*key)->version != cached->version) &&
-	    start_latest(cx, *key, patient, in, want, &latest) != RES_OK)
+	if ((s.op == NULL || (*key)->version != cached->version) &&
+	    start_search(cx, &s, *key) != RES_OK)
 		return (audit_db_failed(cx, "patient", patient));
 
-	return (take_latest(cx, *key, patient, latest, want, in));
+	return (take_latest(cx, &s));
 }

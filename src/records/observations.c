@@ -16,30 +16,91 @@ event_of(struct ctx *cx, struct audit_event *event, const struct uuid *patient,
 	audit_object(event, "observation", id);
 }
 
-/* NULL: the request has failed and that is in the audit log. */
-static co_fn const struct data_key *
-key_for_write(struct ctx *cx, const struct uuid *patient)
+/* One row of the patient by this statement; RES_ERR: the request has failed
+ * and that is in the audit log. */
+static co_fn enum res
+one_row(struct ctx *cx, struct db_stmt *stmt, const struct uuid *patient,
+    struct db_rows **rows)
 {
-	struct data_key *key = arena_alloc(cx->env.arena, sizeof(*key));
-	struct wrapped_key wrapped;
 	struct db_args a;
+
+	patient_args(cx, &a, patient);
+	if (db_exec(&cx->env, stmt, &a, rows) != RES_OK)
+		return (audit_db_failed(cx, "patient", patient));
+	if (db_count(*rows) == 0)
+		return (audit_denied(cx, "patient", patient));
+
+	return (RES_OK);
+}
+
+static co_fn const struct data_key *
+read_key(struct ctx *cx, const struct uuid *patient)
+{
+	struct wrapped_key wrapped;
 	struct db_rows *rows;
 
-	/* Whether the actor may still see the patient says the INSERT. */
-	if (vault_cache_get(patient, key))
-		return (key);
-	patient_args(cx, &a, patient);
-	if (db_exec(&cx->env, patient_key_stmt, &a, &rows) != RES_OK) {
-		(void)audit_db_failed(cx, "patient", patient);
+	if (one_row(cx, patient_key_stmt, patient, &rows) != RES_OK)
 		return (NULL);
-	}
-	if (db_count(rows) == 0) {
-		(void)audit_denied(cx, "patient", patient);
-		return (NULL);
-	}
 	patient_key_map(rows, 0, &wrapped);
 
 	return (audit_open_key(cx, patient, &wrapped));
+}
+
+/* "failed": the answer is drawn from the patient's record. */
+static co_fn enum res
+before_birth(struct ctx *cx, const struct uuid *patient)
+{
+	struct err *err = &cx->env.err;
+
+	err_field(err, cx->env.arena, "/effective_at", "min",
+	    "must not be before the patient's birth date");
+	(void)err_fail(err, PROBLEM_VALIDATION, "1 mistake: see errors");
+
+	return (audit_failed(cx, "patient", patient));
+}
+
+static co_fn const struct data_key *
+read_key_and_birth(struct ctx *cx, const struct observation *o)
+{
+	const struct data_key *key;
+	struct patient_row row;
+	struct db_rows *rows;
+	struct patient p;
+
+	if (one_row(cx, patient_get_stmt, &o->patient, &rows) != RES_OK)
+		return (NULL);
+	patient_row_map(rows, 0, &row);
+	if ((key = audit_open_key(cx, &o->patient, &row.key)) == NULL)
+		return (NULL);
+	if (patient_open(cx->env.arena, key, &row, &p) != RES_OK) {
+		(void)audit_broken(cx, "patient", &o->patient);
+		return (NULL);
+	}
+	birth_note(&p);
+	if (!birth_before(&p, o->effective_us)) {
+		(void)before_birth(cx, &o->patient);
+		return (NULL);
+	}
+
+	return (key);
+}
+
+/* Nobody who exists is born after now. NULL: the request has failed and that
+ * is in the audit log. */
+static co_fn const struct data_key *
+key_for_write(struct ctx *cx, const struct observation *o)
+{
+	struct data_key *key = arena_alloc(cx->env.arena, sizeof(*key));
+	bool past = o->effective_us < cx->now_us;
+
+	/* Whether the actor may still see the patient says the INSERT. */
+	if (vault_cache_get(&o->patient, key) &&
+	    (!past || birth_noted_before(&o->patient, o->effective_us)))
+		return (key);
+	if (!past)
+		return (read_key(cx, &o->patient));
+
+	return (read_key_and_birth(cx, o));
 }
 
 co_fn enum res
@@ -50,7 +111,7 @@ observation_create(struct ctx *cx, struct observation *o)
 	struct audit_event event;
 	struct sealed payload;
 
-	if ((key = key_for_write(cx, &o->patient)) == NULL)
+	if ((key = key_for_write(cx, o)) == NULL)
 		return (RES_ERR);
 	uuid_v7(&o->id);
 	observation_code_index(cx->env.arena, key, o->code, code_index);

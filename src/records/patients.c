@@ -67,6 +67,7 @@ patient_create(struct ctx *cx, struct patient *p)
 	    RES_OK)
 		return (create_failed(cx));
 	vault_cache_put(key);
+	birth_note(p);
 
 	return (RES_OK);
 }
@@ -83,6 +84,7 @@ open_row(struct ctx *cx, const struct db_rows *rows, int row,
 		return (RES_ERR);
 	if (patient_open(cx->env.arena, *key, &sealed, p) != RES_OK)
 		return (audit_broken(cx, "patient", &sealed.id));
+	birth_note(p);
 
 	return (RES_OK);
 }
@@ -174,8 +176,10 @@ store_change(struct ctx *cx, const struct data_key *key, struct patient *p,
 	p->version++;
 	patient_seal(cx->env.arena, key, p, &identity, &clinical);
 	event_of(cx, &event, p);
-	if (patient_db_update(cx, &event, p, &identity, &clinical) == RES_OK)
+	if (patient_db_update(cx, &event, p, &identity, &clinical) == RES_OK) {
+		birth_note(p);
 		return (RES_OK);
+	}
 	if (audit_refused(cx, "EL412"))
 		return (version_differs(cx, &p->id, conditional));
 	if (audit_refused(cx, "23505"))

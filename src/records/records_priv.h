@@ -76,6 +76,13 @@ enum res patient_open(struct arena *, const struct data_key *,
 /* NULL when there is no record number. */
 const uint8_t *patient_mrn_index(struct arena *, const char *mrn);
 
+/* birth.c: opened patients' birth dates, beside their cached keys. */
+void	 birth_note(const struct patient *);
+/* Was that instant on or after the birth date, anywhere on Earth? */
+bool	 birth_before(const struct patient *, int64_t at_us);
+/* False also when nothing is noted. */
+bool	 birth_noted_before(const struct uuid *patient, int64_t at_us);
+
 /* if_match.c: pure. RFC 9110, 13.1.1; weak tags match nothing. */
 enum if_match {
 	IF_MATCH_UNSET = 0,

@@ -97,8 +97,8 @@ codes_trim(void)
 	    { "unit", FIELD_STRING, shown, 0, 40, NULL, NULL,              \
 		    "UCUM; when given, the one of the code" },             \
 	    { "effective_at", FIELD_TIME, shown, 0, 0, NULL, NULL,         \
-		    "when it was measured: not in the future; now unless " \
-		    "given" },                                             \
+		    "when it was measured: not in the future, nor before " \
+		    "the patient's birth date; now unless given" },        \
 	{                                                                  \
 		"note", FIELD_STRING, (shown) | F_NULLABLE, 0, 1000, NULL, \
 		    NULL, "free text on the measurement"                   \

@@ -288,7 +288,7 @@ def test_headers_that_do_not_end_are_not_waited_for(instance, size):
     refused(instance, "headers-too-large", top + b"b" * (size - len(top)))
 
 
-REFUSALS = {0, 400, 401, 404, 405, 408, 411, 413, 414, 415, 417, 421, 422, 431, 501, 505}
+REFUSALS = {0, 400, 401, 404, 405, 406, 408, 411, 413, 414, 415, 417, 421, 422, 431, 501, 505}
 SURPLUS = {
     "a little more": BODY + b"!",
     "a second request": BODY + b"GET /v1/me HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lib import data
 from lib.db import audit_row, count
+from lib.metrics import statements
 from lib.problem import field_code, problem
 from lib.tables import observation_types
 
@@ -127,6 +128,66 @@ def test_what_is_missing_is_named(clinician, path):
 def test_the_future_has_not_been_observed(clinician, path, ahead):
     reply = clinician.post(path, valid(effective_at=data.instant(ahead)))
     problem(reply, "validation-failed", {"/effective_at"})
+
+
+def born(clinician, patient, date: str) -> str:
+    return f"/v1/patients/{patient(birth_date=date)['id']}/observations"
+
+
+@pytest.mark.parametrize(
+    ("at", "taken"),
+    [
+        ("1900-01-01T00:00:00Z", False),
+        ("1961-12-09T09:59:59Z", False),
+        ("1961-12-09T23:00:00+14:00", False),
+        ("1961-12-09T10:00:00Z", True),  # the day has begun at UTC+14
+        ("1961-12-10T00:00:00Z", True),
+        ("1961-12-10T00:00:00-12:00", True),
+    ],
+)
+def test_nobody_is_measured_before_her_birth(instance, clinician, patient, at, taken):
+    path = born(clinician, patient, "1961-12-10")
+    reply = clinician.post(path, valid(effective_at=at))
+    if taken:
+        assert reply.status_code == 201
+        return
+    found = problem(reply, "validation-failed", {"/effective_at"})
+    assert field_code(found, "/effective_at") == "min"
+    assert "1961" not in reply.text
+    row = audit_row(instance, reply, "observation.create", "failed")
+    assert str(row["object_id"]) == path.split("/")[3]
+    assert clinician.get(path).json()["items"] == []
+
+
+def test_a_corrected_birth_date_counts_at_once(clinician, patient):
+    path = born(clinician, patient, "1971-12-10")
+    early = valid(effective_at="1965-01-01T00:00:00Z")
+    with_keys = [clinician.twin() for _ in range(8)]  # of every worker
+    try:
+        for api in with_keys:
+            problem(api.post(path, early), "validation-failed", {"/effective_at"})
+        change = clinician.patch(path.removesuffix("/observations"), {"birth_date": "1961-12-10"})
+        assert change.status_code == 200
+        for api in with_keys:
+            api.made(path, early)
+    finally:
+        for api in with_keys:
+            api.close()
+
+
+def test_anothers_patient_has_no_birth_date(clinician, other_clinician, patient):
+    path = born(clinician, patient, "1961-12-10")
+    for at in ("1900-01-01T00:00:00Z", "2000-01-01T00:00:00Z"):
+        problem(other_clinician.post(path, valid(effective_at=at)), "not-found")
+
+
+@pytest.mark.parametrize("more", [{}, {"effective_at": "2024-01-31T08:00:00Z"}])
+def test_one_statement_writes_an_observation(anonymous, clinician, patient, more):
+    """The key and the birth date are remembered from the patient's creation."""
+    with clinician.twin() as api:  # one connection, one worker
+        made = api.made("/v1/patients", data.patient())
+        path = f"/v1/patients/{made['id']}/observations"
+        assert statements(anonymous, lambda: api.made(path, valid(**more))) == 1
 
 
 def test_a_refused_observation_leaves_nothing(instance, clinician, path):

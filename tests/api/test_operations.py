@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from lib import data
+from lib.db import count
 from lib.logs import requests
 from lib.metrics import scrape, value
 from lib.problem import problem, traced
@@ -251,3 +252,41 @@ def test_no_header_comes_twice(samples, kind):
 def test_the_length_is_right(samples, kind):
     reply = samples[kind]
     assert int(reply.headers["content-length"]) == len(reply.content)
+
+
+# ---- what the client takes -------------------------------------------------------
+
+
+NOT_JSON = ["text/html", "application/xml, text/*;q=0.5", "application/json;q=0, */*"]
+JSON_TOO = ["application/json", "*/*", "text/html, */*;q=0.1", "application/*;q=0.5"]
+
+
+@pytest.mark.parametrize("accept", NOT_JSON)
+def test_replies_in_json_need_a_client_that_takes_it(instance, clinician, accept):
+    def ask(method: str, path: str, **more):
+        return clinician.http.request(method, path, headers={"accept": accept}, **more)
+
+    problem(ask("GET", "/v1/me"), "not-acceptable")
+    assert ask("HEAD", "/v1/me").status_code == 406
+    before = count(instance, "patient")
+    problem(ask("POST", "/v1/patients", json=data.patient()), "not-acceptable")
+    assert count(instance, "patient") == before
+    assert ask("GET", "/metrics").status_code == 200
+    assert ask("OPTIONS", "/v1/me").status_code == 204
+    problem(ask("DELETE", "/v1/me"), "method-not-allowed")
+
+
+@pytest.mark.parametrize("accept", JSON_TOO)
+def test_replies_in_json_suit_who_takes_anything(clinician, accept):
+    assert clinician.http.get("/v1/me", headers={"accept": accept}).status_code == 200
+
+
+# ---- host names ------------------------------------------------------------------
+
+
+def test_the_host_must_be_that_of_the_handshake(anonymous):
+    name = anonymous.http.base_url.host
+    assert name == "localhost", "without a name in the handshake there is nothing to compare"
+    reply = anonymous.http.get("/health/live", headers={"host": "elsewhere.example"})
+    problem(reply, "misdirected-request")
+    assert anonymous.http.get("/health/live", headers={"host": "LOCALHOST"}).status_code == 200

@@ -4,11 +4,13 @@ import csv
 import json
 import math
 import random
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from lib import data
 from lib.db import audit_of, audit_row
+from lib.metrics import statements
 from lib.problem import problem
 from lib.tables import ROOT
 
@@ -176,6 +178,88 @@ def test_another_patient_s_observations_do_not_count(clinician, patient):
     observe(clinician, one, kappa=1.5)
     reply = ask(clinician, two, inputs={k: v for k, v in data.FLCHAIN.items() if k != "kappa"})
     problem(reply, "missing-features", contains={"/inputs/kappa"})
+
+
+def measured_only() -> dict:
+    return {k: v for k, v in data.FLCHAIN.items() if k not in ("age", "sex")}
+
+
+def import_history(clinician, made: dict, count: int, code: str = "creatinine") -> list[float]:
+    """Back-dated values, entered in an order that says nothing about their time."""
+    path = f"/v1/patients/{made['id']}/observations"
+    values = [round(1 + k / 10000, 4) for k in range(count)]
+    start = datetime(2001, 1, 1, tzinfo=UTC)
+    days = list(range(count))
+    random.Random(count).shuffle(days)
+
+    def enter(k: int) -> None:
+        at = (start + timedelta(minutes=days[k])).isoformat()
+        clinician.made(path, {"code": code, "value": values[k], "effective_at": at})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter, range(count)))
+    return values
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 250])
+def test_imported_history_does_not_hide_a_newer_value(clinician, patient, predict, count):
+    made = patient(birth_date="1948-03-09", sex="male")
+    observe(clinician, made, **measured_only() | {"creatinine": 7.5})
+    import_history(clinician, made, count)
+    got = predict(FLCHAIN, {}, made["id"])
+    assert (got["inputs"]["creatinine"], got["sources"]["creatinine"]) == (7.5, "observation")
+    assert got["inputs"] == measured_only() | {"creatinine": 7.5, "sex": 1} | {
+        "age": age_today("1948-03-09")
+    }
+
+
+def test_two_long_histories_are_both_read_to_their_ends(clinician, patient, predict):
+    made = patient(birth_date="1948-03-09", sex="male")
+    observe(clinician, made, **measured_only() | {"creatinine": 7.5, "kappa": 8.5})
+    import_history(clinician, made, 120)
+    import_history(clinician, made, 220, code="flc_kappa")
+    got = predict(FLCHAIN, {}, made["id"])["inputs"]
+    assert (got["creatinine"], got["kappa"]) == (7.5, 8.5)
+    assert got["lambda"] == data.FLCHAIN["lambda"]
+
+
+def test_of_two_at_the_same_time_the_one_entered_last_counts(clinician, patient, predict):
+    made = patient(birth_date="1948-03-09", sex="male")
+    observe(clinician, made, **{k: v for k, v in measured_only().items() if k != "creatinine"})
+    path = f"/v1/patients/{made['id']}/observations"
+    at = "2020-01-31T08:00:00Z"
+    for value in (1.5, 2.5):
+        clinician.made(path, {"code": "creatinine", "value": value, "effective_at": at})
+    import_history(clinician, made, 130)
+    assert predict(FLCHAIN, {}, made["id"])["inputs"]["creatinine"] == 2.5
+
+
+def test_statements_of_a_prediction(anonymous, clinician):
+    """One when the request says all; the record, its observations and the row else."""
+    with clinician.twin() as api:  # one connection, one worker, which has the key
+        made = api.made("/v1/patients", data.patient(birth_date="1948-03-09", sex="male"))
+        observe(api, made, **measured_only())
+
+        def ask_for(inputs: dict) -> int:
+            body = {"patient_id": made["id"], "model": FLCHAIN, "inputs": inputs}
+            return statements(anonymous, lambda: api.made(PREDICTIONS, body))
+
+        assert ask_for(data.FLCHAIN) == 1
+        assert ask_for({}) == 3
+        import_history(api, made, 99)
+        assert ask_for({}) == 4  # 100 of one code: is there one more?
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+def test_a_history_too_long_to_read_is_no_score(instance, clinician, patient):
+    made = patient(birth_date="1948-03-09", sex="male")
+    observe(clinician, made, **measured_only())
+    import_history(clinician, made, 20_100)
+    reply = ask(clinician, made, inputs={})
+    problem(reply, "validation-failed", {"/inputs/creatinine"})
+    assert audit_of(instance, reply)[-1]["outcome"] == "failed"
+    assert ask(clinician, made, inputs={"creatinine": 1.1}).status_code == 201
 
 
 # ---- refusals ------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Prometheus text, parsed by Prometheus's own client."""
 
+import time
+
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -20,3 +22,21 @@ def value(samples: dict[tuple, float], name: str, **labels: str) -> float:
     """The sum of the samples of that name which carry these labels."""
     wanted = set(labels.items())
     return sum(v for (n, pairs), v in samples.items() if n == name and wanted <= set(pairs))
+
+
+PUBLISHED_S = 0.3  # workers publish these counters by the clock, each 50 ms
+
+
+def statements(api, work, times: int = 40) -> int:
+    """Statements that one work() sends to PostgreSQL, as a mean that is rounded:
+    the server has a few of its own now and then."""
+
+    def sent() -> float:
+        time.sleep(PUBLISHED_S)
+        return value(scrape(api), "eleusis_db_statements_total")
+
+    work()
+    before = sent()
+    for _ in range(times):
+        work()
+    return round((sent() - before) / times)

@@ -315,6 +315,37 @@ cache_drops_and_replaces(void **state UNUSED)
 }
 
 static void
+notes_die_with_the_key(void **state UNUSED)
+{
+	struct data_key key = a_key();
+	int32_t note = 5;
+
+	vault_cache_note(&key.owner, -3000);
+	vault_cache_put(&key);
+	assert_false(vault_cache_noted(&key.owner, &note));
+	assert_int_equal(note, 5);
+	vault_cache_note(&key.owner, -3000);
+	vault_cache_put(&key);
+	assert_true(vault_cache_noted(&key.owner, &note));
+	assert_int_equal(note, -3000);
+	vault_cache_note(&key.owner, 0);
+	assert_true(vault_cache_noted(&key.owner, &note));
+	assert_int_equal(note, 0);
+
+	key.version++;
+	vault_cache_put(&key);
+	assert_false(vault_cache_noted(&key.owner, &note));
+	vault_cache_note(&key.owner, 1);
+	fake_ms += VAULT_CACHE_TTL_MS;
+	assert_false(vault_cache_noted(&key.owner, &note));
+	vault_cache_put(&key);
+	assert_false(vault_cache_noted(&key.owner, &note));
+	vault_cache_note(&key.owner, 1);
+	vault_cache_drop(&key.owner);
+	assert_false(vault_cache_noted(&key.owner, &note));
+}
+
+static void
 cache_sweeps_only_the_old(void **state UNUSED)
 {
 	struct data_key key = a_key(), got;
@@ -410,6 +441,7 @@ main(void)
 		cmocka_unit_test(digests_are_keyed),
 		CACHE_TEST(cache_expires),
 		CACHE_TEST(cache_drops_and_replaces),
+		CACHE_TEST(notes_die_with_the_key),
 		CACHE_TEST(cache_sweeps_only_the_old),
 		CACHE_TEST(keys_open_by_version),
 		CACHE_TEST(cache_is_bounded),

@@ -16,6 +16,8 @@ static const struct schema place = { "Place", "A place", place_fields, 2 };
 static const struct field thing_fields[] = {
 	{ "id", FIELD_UUID, F_REQUIRED | F_REPLY_ONLY, 0, 0, NULL, NULL,
 	    "its id" },
+	{ "version", FIELD_INTEGER, F_REPLY_ONLY, 1, 9, NULL, NULL,
+	    "its version" },
 	{ "name", FIELD_STRING, F_REQUIRED, 1, 100, NULL, NULL, "its name" },
 	{ "kind", FIELD_ENUM, F_NULLABLE, 0, 0, "red|green", NULL, "its kind" },
 	{ "count", FIELD_INTEGER, 0, 0, 10, NULL, NULL, "how many" },
@@ -161,9 +163,10 @@ operations_are_described(void **state UNUSED)
 	text_at(LIST "|x-scope", "things:read");
 	text_at(LIST "|x-rate-class", "read");
 	assert_int_equal(at(LIST "|parameters")->n, 2);
-	assert_int_equal(at(REMOVE "|parameters")->n, 2);
+	assert_int_equal(at(REMOVE "|parameters")->n, 3);
 	assert_string_equal(
-	    json_get_str(at(REMOVE "|parameters")->last, "name"), "part_id");
+	    json_get_str(at(REMOVE "|parameters")->child->next, "name"),
+	    "part_id");
 	assert_int_equal(at(LIST "|security")->n, 2);
 	assert_int_equal(at("paths|/health|get|security")->n, 0);
 	assert_null(at(LIST "|requestBody"));
@@ -195,6 +198,52 @@ replies_fit_the_row(void **state UNUSED)
 	assert_non_null(at(CHANGE "|responses|412"));
 	assert_non_null(at("components|responses|Problem422|content|"
 			   "application/problem+json"));
+}
+
+static bool
+takes_header(const char *operation, const char *name)
+{
+	const struct jval *v;
+
+	JSON_FOREACH (v, json_get(at(operation), "parameters"))
+		if (strcmp(json_get_str(v, "in"), "header") == 0 &&
+		    strcmp(json_get_str(v, "name"), name) == 0)
+			return (true);
+
+	return (false);
+}
+
+static void
+headers_are_described(void **state UNUSED)
+{
+	static const char *const problems[] = { "429", "503" };
+	char where[80];
+
+	assert_true(takes_header(CHANGE, "If-Match"));
+	assert_false(takes_header(CREATE, "If-Match"));
+	assert_true(takes_header(CHANGE, "X-CSRF-Token"));
+	assert_true(takes_header(CREATE, "X-CSRF-Token"));
+	assert_true(takes_header(REMOVE, "X-CSRF-Token"));
+	assert_false(takes_header(LIST, "X-CSRF-Token"));
+	assert_int_equal(at("paths|/health|get|parameters")->n, 0);
+	assert_non_null(at(CREATE "|responses|201|headers|ETag"));
+	assert_non_null(at(CHANGE "|responses|200|headers|ETag"));
+	assert_null(at(CHANGE "|responses|200|headers|Location"));
+	assert_null(at(LIST "|responses|200|headers|ETag"));
+	assert_non_null(at(REMOVE "|responses|204|headers|RateLimit"));
+	assert_null(at("paths|/health|get|responses|200|headers|RateLimit"));
+	assert_non_null(at(LIST "|responses|406"));
+	assert_null(at(REMOVE "|responses|406"));
+	for (size_t i = 0; i < NELEM(problems); i++) {
+		(void)snprintf(where, sizeof(where),
+		    "components|responses|Problem%s|headers|Retry-After",
+		    problems[i]);
+		assert_non_null(at(where));
+	}
+	assert_non_null(
+	    at("components|responses|Problem429|headers|RateLimit"));
+	assert_null(at("components|responses|Problem406|headers|RateLimit"));
+	assert_non_null(at("components|headers|ETag"));
 }
 
 #define THING "components|schemas|Thing"
@@ -259,6 +308,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(the_top_is_right),
 		cmocka_unit_test(operations_are_described),
 		cmocka_unit_test(replies_fit_the_row),
+		cmocka_unit_test(headers_are_described),
 		cmocka_unit_test(schemas_say_what_is_checked),
 	};
 	int failed;
