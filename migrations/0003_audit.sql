@@ -14,12 +14,9 @@ CREATE TABLE eleusis.audit_event (
     request_id uuid,
     client_ip inet,
     detail jsonb,
-    patient_id uuid GENERATED ALWAYS AS (
-        CASE
-            WHEN object_type = 'patient' THEN object_id
-            ELSE (detail ->> 'patient')::uuid
-        END
-    ) STORED,
+    -- The writer computes it: a generated column would be parsed and evaluated
+    -- anew by every statement that appends.
+    patient_id uuid,
     CONSTRAINT audit_event_pkey PRIMARY KEY (id),
     CONSTRAINT audit_event_id_not_nil
     CHECK (id <> '00000000-0000-0000-0000-000000000000'),
@@ -109,7 +106,7 @@ DECLARE
 BEGIN
     EXECUTE format(
         'CREATE TABLE eleusis.%I (LIKE eleusis.audit_event'
-        ' INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE)',
+        ' INCLUDING CONSTRAINTS INCLUDING STORAGE)',
         v_name);
     EXECUTE format('REVOKE ALL ON eleusis.%I FROM PUBLIC', v_name);
     EXECUTE format(
@@ -128,9 +125,9 @@ BEGIN
             ' WHERE id >= $1 AND id < $2 RETURNING *)'
             ' INSERT INTO eleusis.%I (id, occurred_at, action, outcome,'
             ' actor_kind, actor_id, object_type, object_id, request_id,'
-            ' client_ip, detail) SELECT id, occurred_at, action, outcome,'
+            ' client_ip, detail, patient_id) SELECT id, occurred_at, action, outcome,'
             ' actor_kind, actor_id, object_type, object_id, request_id,'
-            ' client_ip, detail FROM moved', v_name)
+            ' client_ip, detail, patient_id FROM moved', v_name)
         USING v_from, v_to;
         ALTER TABLE eleusis.audit_event_default
         ENABLE TRIGGER audit_event_append_only;

@@ -53,9 +53,11 @@ void audit_bind(struct db_args *, const struct audit_event *);
 #define AUDIT_WITH                                                     \
 	"WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at," \
 	" action, outcome, actor_kind, actor_id, object_type,"         \
-	" object_id, request_id, client_ip, detail) VALUES ($1, $2,"   \
-	" $3, $4, $5, $6, $7, $8, $9, $10::text::inet,"                \
-	" $11::text::jsonb)) "
+	" object_id, request_id, client_ip, detail, patient_id)"       \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"                 \
+	" $10::text::inet, $11::text::jsonb,"                          \
+	" CASE WHEN $7::text = 'patient' THEN $8::uuid"                \
+	" ELSE ($11::text::jsonb ->> 'patient')::uuid END)) "
 
 /* Hands a row to the group commit; the event is copied into the batch. */
 struct audit_ticket;

@@ -9,8 +9,10 @@
 DB_STATEMENT(audit_insert_many, DB_WRITE,
     "INSERT INTO eleusis.audit_event (id, occurred_at, action, outcome,"
     " actor_kind, actor_id, object_type, object_id, request_id, client_ip,"
-    " detail)"
-    " SELECT i, t, a, o, k, ai, ot, oi, r, ip::inet, d::jsonb"
+    " detail, patient_id)"
+    " SELECT i, t, a, o, k, ai, ot, oi, r, ip::inet, d::jsonb,"
+    " CASE WHEN ot = 'patient' THEN oi"
+    " ELSE (d::jsonb ->> 'patient')::uuid END"
     " FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[],"
     " $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[],"
     " $10::text[], $11::text[])"

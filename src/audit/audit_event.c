@@ -88,6 +88,9 @@ audit_object(struct audit_event *ev, const char *type, const struct uuid *id)
 {
 	ev->object_type = type;
 	ev->object_id = *id;
+	/* The object says already whom it is about. */
+	if (strcmp(type, "patient") == 0)
+		ev->detail = NULL;
 }
 
 static void
