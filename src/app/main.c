@@ -137,8 +137,7 @@ periodic(void *arg UNUSED)
 	static unsigned turns;
 
 	log_flush();
-	if (turns % 20 == 0)
-		ops_gauges();
+	ops_gauges();
 	if (turns++ % SWEEP_TURNS == 0)
 		vault_cache_sweep();
 	timer_set(&flush_timer, time_mono_ms() + FLUSH_MS, periodic, NULL);
