@@ -3,79 +3,13 @@
  * that a payload opens in its own place only. Also that predict/, which may
  * not include records/, reads what records/ writes.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
+#include "records_fixture.h"
 #include "predict/predict_priv.h"
 #include "records/records_priv.h"
 
 #define NOW_US   INT64_C(1769860800000000) /* 2026-01-31T12:00:00Z */
 #define CODE     "creatinine"
 #define CODE_MAX 40
-
-static struct arena *arena;
-static char key_dir[] = "/tmp/eleusis-unit-XXXXXX";
-
-static int
-setup(void **state UNUSED)
-{
-	char msg[200];
-
-	if (mkdtemp(key_dir) == NULL ||
-	    keyring_create(key_dir, msg, sizeof(msg)) != RES_OK ||
-	    keyring_load(key_dir, msg, sizeof(msg)) != RES_OK)
-		return (-1);
-
-	return (0);
-}
-
-static int
-teardown(void **state UNUSED)
-{
-	char path[64];
-
-	keyring_wipe();
-	(void)snprintf(path, sizeof(path), "%s/root.key", key_dir);
-	(void)unlink(path);
-
-	return (rmdir(key_dir));
-}
-
-static int
-begin(void **state UNUSED)
-{
-	arena = arena_new();
-
-	return (0);
-}
-
-static int
-end(void **state UNUSED)
-{
-	arena_destroy(&arena);
-
-	return (0);
-}
-
-static const struct jval *
-json(const char *text)
-{
-	struct err err;
-	struct jval *v;
-
-	err_clear(&err);
-	assert_int_equal(
-	    json_parse(arena, text, strlen(text), 10, &v, &err), RES_OK);
-
-	return (v);
-}
 
 static unsigned
 take(const char *body, struct observation *o, struct err *err)
