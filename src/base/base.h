@@ -208,6 +208,38 @@ void		 json_ktime(struct json_out *, const char *, int64_t us);
 void		 json_finish(struct json_out *, const char **, size_t *);
 
 /*
+ * netaddr.c: an Internet address as 16 bytes, an IPv4 one as the IPv6 address
+ * ::ffff:a.b.c.d (RFC 4291, 2.5.5.2), so that there is one form of each. The
+ * bits of a block count from the left of the 16 bytes: 96 more than in
+ * "10.0.0.0/8".
+ */
+#define NETADDR_STRLEN	45
+#define NETBLOCK_STRLEN	49
+struct netaddr {
+	uint8_t	b[16];
+};
+struct netblock {
+	struct netaddr	addr;	/* bits past the prefix are 0 */
+	uint8_t		bits;	/* 0 to 128 */
+};
+/* Without port, brackets or zone. */
+enum res	 netaddr_parse(const char *, struct netaddr *);
+/* IPv4 as a.b.c.d; IPv6 in the form of RFC 5952. */
+void		 netaddr_format(const struct netaddr *,
+		    char out[NETADDR_STRLEN + 1]);
+bool		 netaddr_is_v4(const struct netaddr *);
+bool		 netaddr_is_loopback(const struct netaddr *);
+/* "10.0.0.0/8", "2001:db8::/32", or an address alone; RES_ERR also when a bit
+ * past the prefix is set. */
+enum res	 netblock_parse(const char *, struct netblock *);
+void		 netblock_format(const struct netblock *,
+		    char out[NETBLOCK_STRLEN + 1]);
+bool		 netblock_has(const struct netblock *, const struct netaddr *);
+/* The block around an address: v4bits of an IPv4 one, else v6bits. */
+void		 netblock_around(const struct netaddr *, unsigned v4bits,
+		    unsigned v6bits, struct netblock *);
+
+/*
  * settings.c: one typed table (tbl/settings.def), read once at start-up.
  * A value comes from the environment (ELEUSIS_<NAME>), else from the file
  * conf/<env>.conf, else from the table's default. Every main and every

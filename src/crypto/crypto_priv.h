@@ -17,6 +17,9 @@ enum subkey {
 	SUBKEY_BLIND_INDEX,
 	SUBKEY_CSRF,
 	SUBKEY_CURSOR,
+	SUBKEY_API_KEY,		/* hashes and sealed records of API keys */
+	SUBKEY_IDEMPOTENCY,	/* body hashes and stored replies */
+	SUBKEY_DEVICE,		/* known-device cookies */
 	SUBKEY_MAX
 };
 #define SUBKEY_BYTES	32

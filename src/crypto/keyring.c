@@ -37,6 +37,9 @@ static const struct {
 	[SUBKEY_BLIND_INDEX] = { "blindidx", 1 },
 	[SUBKEY_CSRF] = { "csrftokn", 1 },
 	[SUBKEY_CURSOR] = { "listcurs", 1 },
+	[SUBKEY_API_KEY] = { "apikeys_", 1 },
+	[SUBKEY_IDEMPOTENCY] = { "idempotn", 1 },
+	[SUBKEY_DEVICE] = { "knowndev", 1 },
 };
 
 static struct keyring *keyring;

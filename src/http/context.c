@@ -53,6 +53,7 @@ ctx_new(struct http_request *req)
 		cx->query_string = arena_strdup(env.arena, req->query_string);
 	set_method(cx);
 	client_address(req->owner, cx->client_ip);
+	(void)netaddr_parse(cx->client_ip, &cx->client);
 	if ((trace = ctx_header(cx, "traceparent")) != NULL)
 		trace_id_parse(trace, cx->trace_id);
 	(void)ctx_body(cx, &cx->body_bytes);

@@ -30,7 +30,8 @@ const char *method_name(enum http_method); /* "GET"; "" when unset */
 enum auth_kind {
 	AUTH_UNSET = 0,
 	AUTH_PUBLIC,
-	AUTH_SESSION /* bearer token or cookie */
+	AUTH_SESSION, /* bearer token or cookie; API keys do not pass */
+	AUTH_ANY      /* a session or an API key */
 };
 enum rate_class {
 	RATE_UNSET = 0,
@@ -39,6 +40,7 @@ enum rate_class {
 	RATE_READ,
 	RATE_WRITE,
 	RATE_PREDICT,
+	RATE_EXPORT, /* many records at a time */
 	RATE_CLASS_MAX
 };
 
@@ -88,6 +90,7 @@ struct ctx;
 #define EP_CACHEABLE   0x01 /* else Cache-Control: no-store */
 #define EP_ONETIME     0x02 /* allowed with a one-time password */
 #define EP_MERGE_PATCH 0x04 /* fields optional; null removes */
+#define EP_IDEMPOTENT  0x08 /* POST that takes an Idempotency-Key */
 
 struct endpoint {
 	enum http_method method;
@@ -154,7 +157,9 @@ struct ctx {
 	bool head;        /* HEAD: GET without a body */
 	const char *path; /* copies: they outlive req */
 	const char *query_string;
-	char client_ip[46];
+	struct netaddr client; /* whom it is from, behind trusted proxies;
+				* all zero: not known */
+	char client_ip[46];    /* the same as text, or "" */
 	struct uuid request_id;
 	char trace_id[33];  /* W3C traceparent, or "" */
 	int64_t started_us; /* time_mono_us() */
@@ -167,6 +172,7 @@ struct ctx {
 	const struct principal *who; /* NULL: public */
 	const char *actor_kind;      /* for the audit log */
 	struct uuid actor_id;
+	struct uuid key_id; /* the API key in use; nil: none */
 	struct uuid patient_id; /* whom this is about; nil:
 				 * nobody, or several */
 	bool audited;           /* an audit row was made */

@@ -252,7 +252,8 @@ put_operation(struct json_out *out, const struct endpoint *ep)
 		[RATE_AUTH] = "auth",
 		[RATE_READ] = "read",
 		[RATE_WRITE] = "write",
-		[RATE_PREDICT] = "predict" };
+		[RATE_PREDICT] = "predict",
+		[RATE_EXPORT] = "export" };
 
 	json_key(out, keys[ep->method]);
 	json_obj(out);
