@@ -28,6 +28,7 @@ FUNCTIONS = {
     "patient_create", "patient_get", "patient_list", "patient_update", "patient_key",
     "observation_create", "observation_list", "observation_get", "observation_latest",
     "prediction_create", "prediction_get",
+    "reply_claim", "reply_keep", "replies_forget",
 }  # fmt: skip
 
 

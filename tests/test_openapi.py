@@ -50,6 +50,8 @@ def test_headers_of_requests_are_declared(contract):
         wanted = set()
         if {"cookie": []} in operation.get("security", []) and method != "GET":
             wanted.add("X-CSRF-Token")
+        if method == "POST" and operation["x-audit-action"].endswith(".create"):
+            wanted.add("Idempotency-Key")
         if (method, template) == ("PATCH", "/v1/patients/{patient_id}"):
             wanted.add("If-Match")
         assert header_parameters(operation) == wanted, (method, template)

@@ -14,6 +14,12 @@ const struct endpoint *endpoints(unsigned *n);
  * kore.conf brought it here; NULL: the catch-all. */
 co_fn void pipeline_run(struct http_request *, const char *resource);
 
+/* idempotency.c: runs the row's handler, at most once for an Idempotency-Key.
+ * MALFORMED_REQUEST, IDEMPOTENCY_IN_FLIGHT, IDEMPOTENCY_MISMATCH. The other
+ * starts the sweeping of old replies, in a worker. */
+co_fn enum res idempotency_run(struct ctx *);
+enum res idempotency_init(void);
+
 /* routes.c: every row must be reached by the route of its resource. */
 enum res routes_check(char *msg, size_t msglen);
 

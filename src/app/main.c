@@ -159,6 +159,8 @@ kore_worker_configure(void)
 	    (unsigned)setting_int(SETTING_POOL_QUEUE));
 	io_connect();
 	audit_init();
+	if (idempotency_init() != RES_OK)
+		fatal("the sweeping of kept replies cannot start");
 	periodic(NULL);
 }
 

@@ -59,7 +59,7 @@ pipeline_steps(struct ctx *cx, const char *resource)
 	if (auth_admit(cx) != RES_OK || auth_allow(cx) != RES_OK)
 		return (cx->who != NULL ? record_denial(cx) : RES_ERR);
 	if (ctx_read_query(cx) != RES_OK || ctx_read_body(cx) != RES_OK ||
-	    cx->ep->handler(cx) != RES_OK)
+	    idempotency_run(cx) != RES_OK)
 		return (RES_ERR);
 	if (cx->ep->audit[0] != '-' && !cx->audited) {
 		err_private(&cx->env.err, "no audit row was made");

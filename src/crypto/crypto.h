@@ -144,6 +144,16 @@ void	 password_generate(char out[32]);
 /* To be called once, before privileges are dropped: makes the dummy hash. */
 void	 password_init(unsigned long long ops, size_t mem_bytes);
 
+/* kept.c: replies kept for a repeated request. The hash is keyed, and no two
+ * lists of parts look alike; the key seals what is about no patient. */
+struct kept_part {
+	const void *data;
+	size_t len;
+};
+void	 kept_hash(const struct kept_part *, unsigned n,
+	    uint8_t out[DIGEST_BYTES]);
+void	 kept_key(struct data_key *);
+
 /* digest.c */
 void	 digest_hex(const uint8_t *, size_t, char *out);	/* 2n+1 */
 void	 sha256(const void *, size_t, uint8_t out[32]);

@@ -10,6 +10,7 @@
 
 struct http_request;
 struct principal;   /* auth/auth.h */
+struct data_key;    /* crypto/crypto.h */
 struct audit_event; /* audit/audit.h */
 
 /* ---- the endpoint table's row types (the rows: app/tbl/endpoints.def) --- */
@@ -175,6 +176,8 @@ struct ctx {
 	struct uuid key_id; /* the API key in use; nil: none */
 	struct uuid patient_id; /* whom this is about; nil:
 				 * nobody, or several */
+	const struct data_key *patient_key; /* seals a kept reply; NULL: the
+					     * reply is about no patient */
 	bool audited;           /* an audit row was made */
 	unsigned rate_limit, rate_remaining, rate_reset_s;
 	/* the reply */
@@ -193,6 +196,8 @@ struct ctx *ctx_new(struct http_request *); /* in its own arena */
 void ctx_free(struct ctx **);
 /* A request header's value or NULL; copied into the arena. */
 const char *ctx_header(struct ctx *, const char *name);
+/* A header that may come on several lines, as one list; NULL: on none. */
+const char *ctx_header_list(struct ctx *, const char *name);
 /* One cookie's value (case-sensitive name) or NULL, also when there are two
  * of that name: nobody can tell which one is the server's. */
 const char *ctx_cookie(struct ctx *, const char *name);
@@ -231,6 +236,10 @@ void reply_header(struct ctx *, const char *name, const char *value);
 /* Turns cx->env.err into an application/problem+json reply. Its type is the
  * relative reference "/problems/<slug>": see docs/problems.md. */
 void reply_problem(struct ctx *);
+/* reply_keep.c: the finished reply as bytes, and back into an unfinished
+ * one. RES_ERR: they are no such bytes. */
+void reply_pack(const struct ctx *, struct buf *);
+enum res reply_unpack(struct ctx *, const void *, size_t);
 /* Adds Date, X-Request-Id, Cache-Control, security and rate headers and hands
  * the reply to Kore; does nothing when the client has gone. */
 void reply_send(struct ctx *);

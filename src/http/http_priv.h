@@ -12,8 +12,6 @@ struct connection;	/* Kore's */
  * no well-formed traceparent. */
 #define CLIENT_IP_SIZE	46
 #define TRACE_ID_LEN	32
-/* A header that may come on several lines, as one list; NULL: on none. */
-const char	*ctx_header_list(struct ctx *, const char *name);
 void		 client_address(const struct connection *,
 		    char out[CLIENT_IP_SIZE]);
 void		 trace_id_parse(const char *, char out[TRACE_ID_LEN + 1]);

@@ -101,6 +101,11 @@ put_parameters(struct json_out *out, const struct endpoint *ep)
 		    "the ETag that was read: refused with 412 when the "
 		    "resource has another version by now; without it the "
 		    "change is made to the present version");
+	if (ep->flags & EP_IDEMPOTENT)
+		put_header_parameter(out, "Idempotency-Key",
+		    "a new UUID for a new request: repeated with it within "
+		    "a day, the request is answered again, not carried out "
+		    "again (Idempotency-Replayed: true)");
 	if (ep->auth == AUTH_SESSION && ep->method != METHOD_GET)
 		put_header_parameter(out, "X-CSRF-Token",
 		    "csrf_token of the log-in: required with the session "

@@ -315,6 +315,8 @@ db_exec(struct env *env, struct db_stmt *s, struct db_args *a,
 			return (RES_ERR);
 		return (db_wait(env, op, rows));
 	}
+	if (env->tx != NULL)
+		return (db_tx_exec(env, env->tx, s, a, rows));
 	if ((c = db_write_get(env, &gen)) == NULL)
 		return (RES_ERR);
 	rc = db_send(env, c, s->name, NULL, a, &op);

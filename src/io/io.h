@@ -93,6 +93,7 @@ void db_col_uuid(const struct db_rows *, int row, int col, struct uuid *);
  * with err_clear() and err_fail(). No connection or timeout: UNAVAILABLE. */
 const char *db_sqlstate(const struct env *);
 
+/* With env->tx set a DB_WRITE statement runs in that transaction. */
 co_fn enum res
 db_exec(struct env *, struct db_stmt *, struct db_args *, struct db_rows **);
 

@@ -24,8 +24,10 @@ struct http_request;
  * the error of the first that failed, and the instant (time_mono_ms()) after
  * which no await of it goes on. First member of struct ctx.
  */
+struct db_tx;
 struct env {
 	struct arena *arena;
+	struct db_tx *tx; /* writes join this transaction; see io.h */
 	struct err err;
 	int64_t deadline;
 	char sqlstate[6]; /* of the last failed statement; see io.h */

@@ -122,6 +122,7 @@ prediction_create(struct ctx *cx, const struct model *m,
 	/* That the record lacks something is read from the record. */
 	if (!whole && inputs_finish(&in, arena, err) != RES_OK)
 		return (audit_failed(cx, "patient", patient));
+	cx->patient_key = key;
 	describe(cx, m, patient, p);
 	score(cx, &in, p);
 

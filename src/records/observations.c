@@ -113,6 +113,7 @@ observation_create(struct ctx *cx, struct observation *o)
 
 	if ((key = key_for_write(cx, o)) == NULL)
 		return (RES_ERR);
+	cx->patient_key = key;
 	uuid_v7(&o->id);
 	observation_code_index(cx->env.arena, key, o->code, code_index);
 	observation_seal(cx->env.arena, key, o, &payload);

@@ -62,6 +62,7 @@ patient_create(struct ctx *cx, struct patient *p)
 	vault_new_key(&p->id, key, wrapped);
 	stored.version = key->version;
 	patient_seal(cx->env.arena, key, p, &identity, &clinical);
+	cx->patient_key = key;
 	event_of(cx, &event, p);
 	if (patient_db_create(cx, &event, p, &identity, &clinical, &stored) !=
 	    RES_OK)
