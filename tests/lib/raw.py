@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 
 @contextlib.contextmanager
-def connection(instance, timeout: float = 10.0) -> Iterator[ssl.SSLSocket]:
-    """A handshaken connection to the instance."""
+def connection(instance, timeout: float = 10.0, name: str | None = None) -> Iterator[ssl.SSLSocket]:
+    """A handshaken connection to the instance, for its name or another one."""
     where = urlsplit(instance.url)
     context = ssl.create_default_context(cafile=instance.ca)
     with (
         socket.create_connection((where.hostname, where.port), timeout=timeout) as plain,
-        context.wrap_socket(plain, server_hostname=where.hostname) as tls,
+        context.wrap_socket(plain, server_hostname=name or where.hostname) as tls,
     ):
         yield tls
 
