@@ -61,13 +61,28 @@ clear_past(struct netaddr *a, unsigned bits)
 	}
 }
 
+/* Up to three digits and no leading zero, of at most max. */
+static bool
+prefix_length(const char *s, unsigned max, unsigned *out)
+{
+	size_t len = strspn(s, "0123456789");
+	unsigned bits = 0;
+
+	if (len == 0 || len > 3 || s[len] != '\0' || (len > 1 && *s == '0'))
+		return (false);
+	for (; *s != '\0'; s++)
+		bits = bits * 10 + (unsigned)(*s - '0');
+	*out = bits;
+	return (bits <= max);
+}
+
 enum res
 netblock_parse(const char *s, struct netblock *out)
 {
 	size_t len = strcspn(s, "/");
 	char text[NETADDR_STRLEN + 1];
 	struct netaddr whole;
-	int64_t bits;
+	unsigned bits;
 	bool v4;
 
 	if (len >= sizeof(text))
@@ -78,8 +93,7 @@ netblock_parse(const char *s, struct netblock *out)
 		return (RES_ERR);
 	v4 = strchr(text, ':') == NULL;
 	bits = v4 ? 32 : 128;
-	if (s[len] == '/' &&
-	    str_to_int64(s + len + 1, 0, bits, &bits) != RES_OK)
+	if (s[len] == '/' && !prefix_length(s + len + 1, bits, &bits))
 		return (RES_ERR);
 	out->bits = (uint8_t)(bits + (v4 ? V4_BITS : 0));
 	whole = out->addr;
@@ -88,10 +102,16 @@ netblock_parse(const char *s, struct netblock *out)
 								     RES_ERR);
 }
 
+bool
+netblock_is_v4(const struct netblock *n)
+{
+	return (n->bits >= V4_BITS && netaddr_is_v4(&n->addr));
+}
+
 void
 netblock_format(const struct netblock *n, char out[NETBLOCK_STRLEN + 1])
 {
-	bool v4 = n->bits >= V4_BITS && netaddr_is_v4(&n->addr);
+	bool v4 = netblock_is_v4(n);
 	size_t len;
 
 	netaddr_format(&n->addr, out);
@@ -105,6 +125,9 @@ netblock_has(const struct netblock *n, const struct netaddr *a)
 {
 	struct netaddr masked = *a;
 
+	/* "::/0" is every IPv6 address, and no IPv4 one that is mapped. */
+	if (netblock_is_v4(n) != netaddr_is_v4(a))
+		return (false);
 	clear_past(&masked, n->bits);
 	return (memcmp(masked.b, n->addr.b, sizeof(masked.b)) == 0);
 }
