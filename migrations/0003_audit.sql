@@ -14,9 +14,10 @@ CREATE TABLE eleusis.audit_event (
     request_id uuid,
     client_ip inet,
     detail jsonb,
-    -- The writer computes it: a generated column would be parsed and evaluated
-    -- anew by every statement that appends.
+    -- The writer computes these two: generated columns would be parsed and
+    -- evaluated anew by every statement that appends.
     patient_id uuid,
+    key_id uuid,
     CONSTRAINT audit_event_pkey PRIMARY KEY (id),
     CONSTRAINT audit_event_id_not_nil
     CHECK (id <> '00000000-0000-0000-0000-000000000000'),
@@ -47,6 +48,8 @@ ON eleusis.audit_event USING gin ((detail -> 'patients'))
 WHERE action = 'patient.list';
 CREATE INDEX audit_event_actor_idx
 ON eleusis.audit_event (actor_id, id DESC) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_event_key_idx
+ON eleusis.audit_event (key_id, id DESC) WHERE key_id IS NOT NULL;
 
 COMMENT ON TABLE eleusis.audit_event IS
 'Who did what, when: append-only, for the owner too';
@@ -69,6 +72,9 @@ COMMENT ON COLUMN eleusis.audit_event.detail IS
 'Ids, versions, digests and problem slugs; never clinical or identity data';
 COMMENT ON COLUMN eleusis.audit_event.patient_id IS
 'The one patient it is about; a list names all of its page in detail.patients';
+COMMENT ON COLUMN eleusis.audit_event.key_id IS
+'The API key that the user''s request was made with; null: a session, or none.
+Also in detail.key';
 
 -- Row triggers are cloned to every partition; TRUNCATE has statement
 -- triggers only, which the partitions get one by one.
@@ -125,9 +131,10 @@ BEGIN
             ' WHERE id >= $1 AND id < $2 RETURNING *)'
             ' INSERT INTO eleusis.%I (id, occurred_at, action, outcome,'
             ' actor_kind, actor_id, object_type, object_id, request_id,'
-            ' client_ip, detail, patient_id) SELECT id, occurred_at, action, outcome,'
+            ' client_ip, detail, patient_id, key_id)'
+            ' SELECT id, occurred_at, action, outcome,'
             ' actor_kind, actor_id, object_type, object_id, request_id,'
-            ' client_ip, detail, patient_id FROM moved', v_name)
+            ' client_ip, detail, patient_id, key_id FROM moved', v_name)
         USING v_from, v_to;
         ALTER TABLE eleusis.audit_event_default
         ENABLE TRIGGER audit_event_append_only;

@@ -26,12 +26,14 @@ struct audit_event {
 	enum audit_outcome outcome;
 	const char *actor_kind;  /* "user", "anonymous", "system" */
 	struct uuid actor_id;    /* nil: none */
+	struct uuid key_id;      /* the API key in use; nil: none */
 	const char *object_type; /* "patient"; NULL: none */
 	struct uuid object_id;   /* nil: none */
 	struct uuid request_id;
 	const char *client_ip;
 	/* JSON object text of allow-listed members: ids, versions, digests,
-	 * problem slugs; never PHI. */
+	 * problem slugs; never PHI. What is stored has "key" in front when
+	 * there is one: see audit_stored_detail(). */
 	const char *detail;
 };
 
@@ -43,6 +45,8 @@ void audit_event(struct ctx *, struct audit_event *, enum audit_outcome);
 const char *audit_detail(struct ctx *, enum problem why);
 void
 audit_object(struct audit_event *, const char *type, const struct uuid *id);
+/* The detail as it is stored: with the key, whoever set the rest of it. */
+const char *audit_stored_detail(struct arena *, const struct audit_event *);
 /* Eleven parameters, in the order of eleusis.audit_event: id,
  * occurred_at, action, outcome, actor_kind, actor_id, object_type,
  * object_id, request_id, client_ip(text), detail(text). */
@@ -53,11 +57,13 @@ void audit_bind(struct db_args *, const struct audit_event *);
 #define AUDIT_WITH                                                     \
 	"WITH a AS (INSERT INTO eleusis.audit_event (id, occurred_at," \
 	" action, outcome, actor_kind, actor_id, object_type,"         \
-	" object_id, request_id, client_ip, detail, patient_id)"       \
+	" object_id, request_id, client_ip, detail, patient_id,"       \
+	" key_id)"                                                     \
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"                 \
 	" $10::text::inet, $11::text::jsonb,"                          \
 	" CASE WHEN $7::text = 'patient' THEN $8::uuid"                \
-	" ELSE ($11::text::jsonb ->> 'patient')::uuid END)) "
+	" ELSE ($11::text::jsonb ->> 'patient')::uuid END,"            \
+	" ($11::text::jsonb ->> 'key')::uuid)) "
 
 /* Hands a row to the group commit; the event is copied into the batch. */
 struct audit_ticket;
@@ -67,6 +73,10 @@ audit_start(struct ctx *, const struct audit_event *, struct audit_ticket **);
 co_fn enum res audit_wait(struct ctx *, struct audit_ticket *);
 /* Both in one. */
 co_fn enum res audit_append(struct ctx *, const struct audit_event *);
+/* Rows that no request makes: waits for all n and says which are durable. One
+ * that may be tried again keeps its id: it will not be there twice. */
+co_fn void audit_append_system(
+    struct env *, const struct audit_event *, unsigned n, bool *durable);
 
 /*
  * audit_outcome.c: the ways an access to a record ends badly. Each makes a

@@ -14,6 +14,9 @@ static const struct field actor_fields[] = {
 	    "what acted" },
 	{ "id", FIELD_UUID, F_REQUIRED | F_NULLABLE, 0, 0, NULL, NULL,
 	    "the user" },
+	{ "key_id", FIELD_UUID, F_REQUIRED | F_NULLABLE, 0, 0, NULL, NULL,
+	    "the API key that the request was made with; null: a session, or "
+	    "none" },
 };
 static const struct schema schema_actor = { "AuditActor", "Who acted.",
 	actor_fields, NELEM(actor_fields) };
@@ -67,6 +70,8 @@ static const struct field query_fields[] = {
 	    "only rows about this object" },
 	{ "actor_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
 	    "only rows of this actor" },
+	{ "key_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
+	    "only rows of requests made with this API key" },
 	{ "request_id", FIELD_UUID, 0, 0, 0, NULL, NULL,
 	    "only rows of this request" },
 	{ "action", FIELD_STRING, 0, 1, 64, NULL, NULL,
@@ -114,6 +119,7 @@ write_event(struct ctx *cx, struct json_out *o, const struct audit_event *ev)
 	json_obj(o);
 	json_kstr(o, "kind", ev->actor_kind);
 	write_id(o, "id", &ev->actor_id);
+	write_id(o, "key_id", &ev->key_id);
 	json_obj_end(o);
 	json_key(o, "object");
 	json_obj(o);
@@ -139,12 +145,13 @@ filter_id(struct ctx *cx, const char *name, struct uuid *room)
 static co_fn enum res
 find(struct ctx *cx, const struct page *page, struct db_rows **rows)
 {
-	struct uuid patient, object, actor, request;
+	struct uuid patient, object, actor, request, key;
 	struct audit_filter want = {
 		.patient_id = filter_id(cx, "patient_id", &patient),
 		.object_id = filter_id(cx, "object_id", &object),
 		.actor_id = filter_id(cx, "actor_id", &actor),
 		.request_id = filter_id(cx, "request_id", &request),
+		.key_id = filter_id(cx, "key_id", &key),
 		.action = json_get_str(cx->query, "action"),
 	};
 

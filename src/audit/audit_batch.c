@@ -68,32 +68,44 @@ ticket_new(const struct audit_event *ev)
 	return (t);
 }
 
-enum res
-audit_start(
-    struct ctx *cx, const struct audit_event *ev, struct audit_ticket **out)
+static struct audit_ticket *
+enqueue(struct env *env, const struct audit_event *ev)
 {
 	struct audit_ticket *t = ticket_new(ev);
 
-	arena_defer(cx->env.arena, ticket_release, t);
+	arena_defer(env->arena, ticket_release, t);
 	TAILQ_INSERT_TAIL(&queue, t, entry);
 	queued++;
 	if (idle != NULL)
 		wait_signal(idle);
-	*out = t;
+	return (t);
+}
+
+enum res
+audit_start(
+    struct ctx *cx, const struct audit_event *ev, struct audit_ticket **out)
+{
+	*out = enqueue(&cx->env, ev);
 	return (RES_OK);
 }
 
-co_fn enum res
-audit_wait(struct ctx *cx, struct audit_ticket *t)
+static co_fn bool
+settled(struct audit_ticket *t, int64_t deadline)
 {
 	struct wait w;
 
 	wait_init(&w);
 	t->wait = &w;
 	if (!t->done)
-		(void)wait_for(&w, cx->env.deadline);
+		(void)wait_for(&w, deadline);
 	t->wait = NULL;
-	if (t->done && t->durable)
+	return (t->done && t->durable);
+}
+
+co_fn enum res
+audit_wait(struct ctx *cx, struct audit_ticket *t)
+{
+	if (settled(t, cx->env.deadline))
 		return (RES_OK);
 	metric_add(METRIC_AUDIT_FAILURES, 1);
 	err_private(&cx->env.err, "no durable audit row");
@@ -110,6 +122,19 @@ audit_append(struct ctx *cx, const struct audit_event *ev)
 	if (audit_start(cx, ev, &t) != RES_OK)
 		return (RES_ERR);
 	return (audit_wait(cx, t));
+}
+
+co_fn void
+audit_append_system(struct env *env, const struct audit_event *events,
+    unsigned n, bool *durable)
+{
+	struct audit_ticket **tickets;
+
+	tickets = arena_alloc(env->arena, n * sizeof(*tickets));
+	for (unsigned i = 0; i < n; i++)
+		tickets[i] = enqueue(env, &events[i]);
+	for (unsigned i = 0; i < n; i++)
+		durable[i] = settled(tickets[i], env->deadline);
 }
 
 static void
@@ -139,6 +164,7 @@ batch_take(struct audit_ticket **batch)
 	return (n);
 }
 
+/* A row alone whose id is there already is an earlier try that got through. */
 static co_fn bool
 insert(struct audit_ticket *const *batch, unsigned n, bool *refused)
 {
@@ -147,6 +173,8 @@ insert(struct audit_ticket *const *batch, unsigned n, bool *refused)
 
 	env_init(&env, DEADLINE_NONE); /* the statement has its own */
 	rc = audit_db_insert(&env, batch, n);
+	if (rc != RES_OK && n == 1 && strcmp(db_sqlstate(&env), "23505") == 0)
+		rc = RES_OK;
 	*refused = rc != RES_OK && env.err.problem == PROBLEM_INTERNAL;
 	if (rc != RES_OK)
 		log_event(LOG_LEVEL_ERROR, "audit.flush",

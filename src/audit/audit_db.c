@@ -9,10 +9,10 @@
 DB_STATEMENT(audit_insert_many, DB_WRITE,
     "INSERT INTO eleusis.audit_event (id, occurred_at, action, outcome,"
     " actor_kind, actor_id, object_type, object_id, request_id, client_ip,"
-    " detail, patient_id)"
+    " detail, patient_id, key_id)"
     " SELECT i, t, a, o, k, ai, ot, oi, r, ip::inet, d::jsonb,"
     " CASE WHEN ot = 'patient' THEN oi"
-    " ELSE (d::jsonb ->> 'patient')::uuid END"
+    " ELSE (d::jsonb ->> 'patient')::uuid END, (d::jsonb ->> 'key')::uuid"
     " FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[],"
     " $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[],"
     " $10::text[], $11::text[])"
@@ -57,7 +57,7 @@ audit_db_insert(
 		add_uuid(&col[7], &ev->object_id);
 		add_uuid(&col[8], &ev->request_id);
 		add_text(&col[9], ev->client_ip);
-		add_text(&col[10], ev->detail);
+		add_text(&col[10], audit_stored_detail(env->arena, ev));
 	}
 	db_args(&args, env);
 	for (unsigned i = 0; i < AUDIT_PARAMS; i++)

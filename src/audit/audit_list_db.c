@@ -8,7 +8,7 @@
 #define EVENT_COLUMNS                                             \
 	"id, occurred_at, action, outcome, actor_kind, actor_id," \
 	" object_type, object_id, request_id, host(client_ip),"   \
-	" detail::text"
+	" detail::text, key_id"
 
 DB_STATEMENT(audit_select, DB_READ,
     "SELECT " EVENT_COLUMNS " FROM eleusis.audit_event WHERE id = $1")
@@ -22,6 +22,7 @@ DB_STATEMENT(audit_select_page, DB_READ,
     " AND ($3::uuid IS NULL OR actor_id = $3)"
     " AND ($4::text IS NULL OR action = $4)"
     " AND ($5::uuid IS NULL OR request_id = $5)"
+    " AND ($8::uuid IS NULL OR key_id = $8)"
     " AND ($7::uuid IS NULL OR patient_id = $7 OR"
     " (action = 'patient.list' AND detail -> 'patients' ? $7::text))"
     " ORDER BY id DESC LIMIT $6")
@@ -40,6 +41,7 @@ audit_list_db_page(struct ctx *cx, const struct page *page,
 	db_uuid(&a, want->request_id);
 	db_int8(&a, page->limit + 1);
 	db_uuid(&a, want->patient_id);
+	db_uuid(&a, want->key_id);
 	return (db_exec(&cx->env, &audit_select_page, &a, rows));
 }
 
@@ -82,4 +84,5 @@ audit_list_db_map(const struct db_rows *rows, int row, struct audit_event *ev)
 	id_or_nil(rows, row, 8, &ev->request_id);
 	ev->client_ip = text_or_null(rows, row, 9);
 	ev->detail = text_or_null(rows, row, 10);
+	id_or_nil(rows, row, 11, &ev->key_id);
 }

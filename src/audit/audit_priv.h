@@ -29,7 +29,8 @@ audit_db_insert(struct env *, struct audit_ticket *const *, unsigned n);
 
 /* audit_list_db.c */
 struct audit_filter { /* NULL: any */
-	const struct uuid *patient_id, *object_id, *actor_id, *request_id;
+	const struct uuid *patient_id, *object_id, *actor_id, *request_id,
+	    *key_id;
 	const char *action;
 };
 /* One row more than the page's limit, if there is one. */
