@@ -1,163 +1,187 @@
 /*
- * Admission: who is it, and is it too often? One Redis round trip looks the
- * session up, extends its idle time and charges the rate limit.
+ * Admission: who is it, and is it too often? One Redis round trip finds the
+ * session or the API key and charges every limit that the request counts
+ * towards (admit_script.c). See docs/rate-limits.md.
  *
- * The limit is GCRA (the cell-rate algorithm of ATM Forum TM 4.0): a key
- * holds the theoretical arrival time; a request is allowed while that is no
- * further ahead than the burst. It is charged to the session, or, without a
- * live one, to the network address.
+ * Without Redis, API keys are looked up in PostgreSQL and public operations
+ * stay open, both within a much smaller limit that each worker keeps by
+ * itself (guard/rate_alone.c). Sessions live in Redis, and so do the nonces
+ * of signed requests: those wait.
  */
 #include <string.h>
 
-#include <hiredis/hiredis.h>
-
 #include "auth/auth_priv.h"
-#include "crypto/crypto.h"
 #include "obs/obs.h"
 
-#define PERIOD_US INT64_C(60000000)
+#define ROWS_A_UNIT 50 /* of a list that asks for many */
 
-/*
- * KEYS: session or "", rate key of the session, rate key of the address.
- * ARGV: idle s, us between requests, burst in us, cost, class prefix.
- * Returns session value or false, 1 or 0 (allowed), ms until allowed or until
- * the bucket is full again, requests left.
- */
-static struct redis_script admit_script = { "admit",
-	"local s = false "
-	"if KEYS[1] ~= '' then"
-	" s = redis.pcall('GETEX', KEYS[1], 'EX', ARGV[1])"
-	" if type(s) == 'table' then s = false end end "
-	"local key = s and KEYS[2] or KEYS[3] "
-	"local t = redis.call('TIME') "
-	"local now = t[1] * 1000000 + t[2] "
-	"local step, burst = tonumber(ARGV[2]), tonumber(ARGV[3]) "
-	"local tat = tonumber(redis.call('GET', key) or now) "
-	"if tat < now then tat = now end "
-	"local new = tat + step * tonumber(ARGV[4]) "
-	"if new - now > burst then"
-	" return {s, 0, math.ceil((new - burst - now) / 1000), 0} end "
-	"redis.call('SET', key, string.format('%.0f', new), 'PX',"
-	" math.ceil((new - now) / 1000) + 1) "
-	"return {s, 1, math.ceil((new - now) / 1000),"
-	" math.floor((burst - (new - now)) / step)}",
-	"", NULL };
-
-__attribute__((constructor)) static void
-admit_register(void)
+/* A list costs one unit for each started 50 rows that it asks for. A limit
+ * that is not valid is refused later. */
+static unsigned
+cost_of(const struct ctx *cx)
 {
-	redis_register(&admit_script);
-}
+	const struct jval *v = NULL;
+	int64_t rows = 1;
 
-static const struct {
-	const char *prefix;
-	enum setting_id limit;
-} classes[RATE_CLASS_MAX] = {
-	[RATE_AUTH] = { "r:a:", SETTING_RATE_AUTH },
-	[RATE_READ] = { "r:r:", SETTING_RATE_READ },
-	[RATE_WRITE] = { "r:w:", SETTING_RATE_WRITE },
-	[RATE_PREDICT] = { "r:p:", SETTING_RATE_PREDICT },
-};
+	if (cx->query != NULL)
+		v = json_get(cx->query, "limit");
+	if (v != NULL && v->type == J_INT && v->i > 0)
+		rows = v->i;
+	return (cx->ep->cost * (unsigned)((rows - 1) / ROWS_A_UNIT + 1));
+}
 
 static enum res
 unauthenticated(struct ctx *cx)
 {
 	metric_add(METRIC_AUTH_DENIED, 1);
+	if (cx->who == NULL)
+		denial_note(DENIAL_UNAUTHENTICATED, &cx->client);
 	return (err_fail(&cx->env.err, PROBLEM_UNAUTHENTICATED,
-	    "Log in first: the session is missing, unknown or over."));
+	    "Log in first, or show an API key: the session or the key is "
+	    "missing, unknown or over."));
 }
 
-/* The token of the request, from one place only. */
-static enum res
-find_token(struct ctx *cx, const char **token, bool *cookie)
+static void
+known(struct ctx *cx, const struct principal *who)
 {
-	const char *h = ctx_header(cx, "authorization");
-
-	*token = ctx_cookie(cx, SESSION_COOKIE_NAME);
-	*cookie = *token != NULL;
-	if (h == NULL)
-		return (RES_OK);
-	if (*token != NULL)
-		return (err_fail(&cx->env.err, PROBLEM_MALFORMED_REQUEST,
-		    "Send the session as a cookie or as a bearer token, "
-		    "not both."));
-	if (strncasecmp(h, "bearer ", 7) != 0)
-		return (unauthenticated(cx));
-	*token = h + 7;
-	return (RES_OK);
-}
-
-static co_fn enum res
-ask_redis(struct ctx *cx, const uint8_t *hash, redisReply **r)
-{
-	const char *prefix = classes[cx->ep->rate].prefix;
-	int64_t limit = setting_int(classes[cx->ep->rate].limit);
-	struct arena *arena = cx->env.arena;
-	const char *argv[7];
-	size_t len[7];
-
-	argv[0] = hash != NULL ? session_key(arena, hash) : "";
-	argv[1] = arena_printf(arena, "%s%.32s", prefix, argv[0]);
-	argv[2] = arena_printf(arena, "%s%s", prefix, cx->client_ip);
-	argv[3] = arena_printf(
-	    arena, "%lld", (long long)setting_int(SETTING_SESSION_IDLE_S));
-	argv[4] = arena_printf(arena, "%.3f", (double)PERIOD_US / limit);
-	argv[5] = arena_printf(arena, "%lld", (long long)PERIOD_US);
-	argv[6] = arena_printf(arena, "%u", cx->ep->cost);
-	for (int i = 0; i < 7; i++)
-		len[i] = strlen(argv[i]);
-	if (redis_eval(&cx->env, &admit_script, 3, 7, argv, len, r) != RES_OK)
-		return (RES_ERR);
-	if ((*r)->type != REDIS_REPLY_ARRAY || (*r)->elements != 4 ||
-	    (*r)->element[1]->type != REDIS_REPLY_INTEGER ||
-	    (*r)->element[2]->type != REDIS_REPLY_INTEGER ||
-	    (*r)->element[3]->type != REDIS_REPLY_INTEGER) {
-		err_private(&cx->env.err, "admit: unexpected reply");
-		return (err_fail(&cx->env.err, PROBLEM_INTERNAL,
-		    "The request could not be carried out."));
-	}
-	return (RES_OK);
-}
-
-static enum res
-check_rate(struct ctx *cx, const redisReply *r)
-{
-	long long wait_s = (r->element[2]->integer + 999) / 1000;
-
-	cx->rate_limit = (unsigned)setting_int(classes[cx->ep->rate].limit);
-	cx->rate_remaining = (unsigned)r->element[3]->integer;
-	cx->rate_reset_s = (unsigned)wait_s;
-	if (r->element[1]->integer == 1)
-		return (RES_OK);
-	metric_add(METRIC_RATE_LIMITED, 1);
-	cx->env.err.retry_after = (unsigned)(wait_s > 0 ? wait_s : 1);
-	return (err_fail(&cx->env.err, PROBLEM_RATE_LIMITED,
-	    "The limit is %u a minute for this kind of request.",
-	    cx->rate_limit));
-}
-
-static enum res
-check_session(
-    struct ctx *cx, const redisReply *value, const uint8_t *hash, bool cookie)
-{
-	struct principal *who;
-
-	if (hash == NULL || value->type != REDIS_REPLY_STRING)
-		return (unauthenticated(cx));
-	who = arena_alloc(cx->env.arena, sizeof(*who));
-	if (session_value_open(cx->env.arena, hash, value->str,
-		(size_t)value->len, who) != RES_OK) {
-		log_event(LOG_LEVEL_ERROR, "session.forged",
-		    "a session value in Redis does not open");
-		return (unauthenticated(cx));
-	}
-	/* A token goes back where it came from. */
-	if (who->expires_us <= cx->now_us || who->cookie != cookie)
-		return (unauthenticated(cx));
 	cx->who = who;
 	cx->actor_kind = "user";
 	cx->actor_id = who->user_id;
+	if (who->key != NULL)
+		cx->key_id = who->key->id;
+}
+
+/* Refused: RATE_LIMITED, or a nonce that was seen before. */
+static enum res
+check_verdict(struct ctx *cx, const struct verdict *v)
+{
+	if (rate_tell(cx, v->states, v->nstates) != RES_OK) {
+		if (cx->who == NULL)
+			denial_note(DENIAL_RATE, &cx->client);
+		return (RES_ERR);
+	}
+	if (!v->replayed)
+		return (RES_OK);
+	metric_add(METRIC_REPLAYED, 1);
+	metric_add(METRIC_AUTH_DENIED, 1);
+	if (cx->who == NULL)
+		denial_note(DENIAL_SIGNATURE, &cx->client);
+	return (err_fail(&cx->env.err, PROBLEM_BAD_SIGNATURE,
+	    "This signature was used already (replayed): sign each request "
+	    "with a nonce of its own."));
+}
+
+/* ---- without Redis ---------------------------------------------------------
+ */
+
+static co_fn enum res
+charge_alone(struct ctx *cx, struct admission *ad, const struct principal *who)
+{
+	struct rate_bucket buckets[RATE_BUCKETS_MAX];
+	struct verdict *v = &ad->verdict;
+
+	metric_add(METRIC_RATE_ALONE, 1);
+	memset(v, 0, sizeof(*v));
+	v->nstates = admit_buckets(cx, who, buckets);
+	for (unsigned i = 0; i < v->nstates; i++)
+		buckets[i].limit = rate_alone_limit(buckets[i].limit);
+	(void)rate_alone(
+	    buckets, v->nstates, ad->cost, time_now_us(), v->states);
+	return (check_verdict(cx, v));
+}
+
+/*
+ * The error of Redis stays when it is needed. A key's name alone must not
+ * send anybody to PostgreSQL: strangers are charged first, and those whose
+ * key is good pay for that too. It is a stand-in.
+ */
+static co_fn enum res
+admit_alone(struct ctx *cx, struct admission *ad, struct principal **who)
+{
+	enum credential_kind kind = ad->credential.kind;
+
+	if (kind == CREDENTIAL_SESSION || kind == CREDENTIAL_SIGNATURE ||
+	    ad->credential.signature != NULL)
+		return (RES_ERR);
+	err_clear(&cx->env.err);
+	ad->alone = true;
+	if (charge_alone(cx, ad, NULL) != RES_OK)
+		return (RES_ERR);
+	if (kind != CREDENTIAL_KEY)
+		return (RES_OK);
+	if (admit_key_alone(cx, ad, who) != RES_OK)
+		return (RES_ERR);
+	return (*who == NULL ? RES_OK : charge_alone(cx, ad, *who));
+}
+
+/* ---- with Redis
+ * -------------------------------------------------------------- */
+
+static struct principal *
+open_session(struct ctx *cx, const struct admission *ad)
+{
+	const struct verdict *v = &ad->verdict;
+	struct principal *who = arena_alloc(cx->env.arena, sizeof(*who));
+
+	if (v->value == NULL)
+		return (NULL);
+	if (session_value_open(cx->env.arena, ad->credential.hash, v->value,
+		v->len, who) != RES_OK) {
+		log_event(LOG_LEVEL_ERROR, "session.forged",
+		    "a session value in Redis does not open");
+		return (NULL);
+	}
+	/* A token goes back where it came from. */
+	if (who->expires_us <= cx->now_us ||
+	    who->cookie != ad->credential.cookie)
+		return (NULL);
+	return (who);
+}
+
+/* *who NULL: nobody known. What the request may not be is said later. */
+static co_fn enum res
+look_up(struct ctx *cx, struct admission *ad, struct principal **who)
+{
+	enum credential_kind kind = ad->credential.kind;
+
+	*who = NULL;
+	if (kind == CREDENTIAL_KEY || kind == CREDENTIAL_SIGNATURE)
+		return (admit_key(cx, ad, who));
+	if (admit_ask(cx, ad, NULL, 0, false) != RES_OK)
+		return (RES_ERR);
+	if (kind == CREDENTIAL_SESSION)
+		*who = open_session(cx, ad);
 	return (RES_OK);
+}
+
+/* ---- what the credential is good for
+ * ----------------------------------------- */
+
+/* Nobody is known by a signature that nobody has verified. */
+static void
+forget_unproven(struct ctx *cx)
+{
+	static const struct uuid nil;
+
+	if (cx->admission->credential.kind != CREDENTIAL_SIGNATURE)
+		return;
+	cx->who = NULL;
+	cx->actor_kind = NULL;
+	cx->actor_id = cx->key_id = nil;
+}
+
+/* Whoever shows the secret of a key that is over, or from a wrong network, is
+ * known for it: the pipeline's audit row says so. */
+static enum res
+check_key(struct ctx *cx, const struct admission *ad)
+{
+	bool former;
+
+	if (apikey_valid(cx->who, ad->credential.token, &cx->client, cx->now_us,
+		&former))
+		return (RES_OK);
+	forget_unproven(cx);
+	return (unauthenticated(cx));
 }
 
 /* A browser sends cookies along with requests it was tricked into. */
@@ -181,30 +205,70 @@ check_csrf(struct ctx *cx)
 	    "server's own origin."));
 }
 
+static co_fn enum res
+admit(struct ctx *cx, struct admission *ad)
+{
+	struct principal *who = NULL;
+
+	if (look_up(cx, ad, &who) != RES_OK &&
+	    admit_alone(cx, ad, &who) != RES_OK)
+		return (RES_ERR);
+	if (who != NULL)
+		known(cx, who);
+	if (check_verdict(cx, &ad->verdict) != RES_OK) {
+		forget_unproven(cx);
+		return (RES_ERR);
+	}
+	if (cx->ep->auth == AUTH_PUBLIC)
+		return (RES_OK);
+	if (who == NULL)
+		return (unauthenticated(cx));
+	return (who->key != NULL ? check_key(cx, ad) : check_csrf(cx));
+}
+
 co_fn enum res
 auth_admit(struct ctx *cx)
 {
-	const char *token = NULL;
-	uint8_t hash[TOKEN_HASH_BYTES];
-	bool cookie = false, known = false;
-	redisReply *r;
+	struct admission *ad;
 
 	if (cx->ep->rate == RATE_NONE && cx->ep->auth == AUTH_PUBLIC)
 		return (RES_OK);
-	if (cx->ep->auth == AUTH_SESSION) {
-		if (find_token(cx, &token, &cookie) != RES_OK)
-			return (RES_ERR);
-		known = token != NULL && token_hash(token, hash) == RES_OK;
-	}
-	if (ask_redis(cx, known ? hash : NULL, &r) != RES_OK ||
-	    check_rate(cx, r) != RES_OK)
+	ad = arena_alloc(cx->env.arena, sizeof(*ad));
+	ad->cost = cost_of(cx);
+	ad->credential.kind = CREDENTIAL_NONE;
+	cx->admission = ad;
+	if (cx->ep->auth != AUTH_PUBLIC &&
+	    credential_read(cx, &ad->credential) != RES_OK)
 		return (RES_ERR);
-	if (cx->ep->auth == AUTH_PUBLIC)
-		return (RES_OK);
-	if (check_session(cx, r->element[0], known ? hash : NULL, cookie) !=
-	    RES_OK)
-		return (RES_ERR);
-	return (check_csrf(cx));
+	return (admit(cx, ad));
+}
+
+/*
+ * Another Redis round trip, and only for a signature that is false. It must
+ * not hide what was wrong with it; should Redis be away meanwhile, the charge
+ * stays.
+ */
+co_fn void
+auth_undo(struct ctx *cx)
+{
+	struct err kept = cx->env.err;
+
+	if (cx->admission == NULL || cx->who == NULL)
+		return;
+	err_clear(&cx->env.err);
+	(void)admit_undo(cx, cx->admission, cx->who);
+	cx->env.err = kept;
+}
+
+static enum res
+forbidden(struct ctx *cx)
+{
+	metric_add(METRIC_AUTH_DENIED, 1);
+	if (cx->who->key != NULL && cx->ep->auth != AUTH_ANY)
+		return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN,
+		    "An API key cannot do this. Log in."));
+	return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN,
+	    "This needs the scope %s.", cx->ep->scope));
 }
 
 enum res
@@ -212,13 +276,15 @@ auth_allow(struct ctx *cx)
 {
 	if (cx->ep->auth == AUTH_PUBLIC)
 		return (RES_OK);
+	if (cx->who->key != NULL)
+		apikey_used(cx->who, &cx->client, cx->now_us);
+	if (cx->who->key != NULL && cx->ep->auth != AUTH_ANY)
+		return (forbidden(cx));
 	if (cx->who->onetime && !(cx->ep->flags & EP_ONETIME))
 		return (err_fail(&cx->env.err, PROBLEM_PASSWORD_CHANGE_REQUIRED,
 		    "Change the one-time password at /v1/auth/password, then "
 		    "go on."));
 	if (cx->who->scopes & scope_bit(cx->ep->scope))
 		return (RES_OK);
-	metric_add(METRIC_AUTH_DENIED, 1);
-	return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN,
-	    "This needs the scope %s.", cx->ep->scope));
+	return (forbidden(cx));
 }

@@ -6,6 +6,10 @@
  * Layout: version (1), user id (16), role (1), flags (1), created (8),
  * expires (8), then e-mail and name, each with a 2-byte length. Integers are
  * big-endian.
+ *
+ * In front of the seal, readable for the admission script, stands the name of
+ * the user's rate limit. It is compared with the sealed user id: whoever can
+ * write Redis cannot have one user pay for another either.
  */
 #include <string.h>
 
@@ -22,7 +26,8 @@
 #define FLAG_COOKIE   0x01
 #define FLAG_ONETIME  0x02
 
-_Static_assert(PLAIN_MAX + SEAL_OVERHEAD <= SESSION_VALUE_MAX, "room");
+_Static_assert(
+    BUCKET_STRLEN + PLAIN_MAX + SEAL_OVERHEAD <= SESSION_VALUE_MAX, "room");
 
 static size_t
 put_text(uint8_t *p, const char *s, size_t max)
@@ -53,6 +58,7 @@ size_t
 session_value_make(const struct principal *who, uint8_t *out)
 {
 	uint8_t plain[PLAIN_MAX];
+	char bucket[BUCKET_STRLEN + 1];
 	size_t len = VALUE_FIXED;
 
 	plain[0] = VALUE_VERSION;
@@ -64,22 +70,28 @@ session_value_make(const struct principal *who, uint8_t *out)
 	put_be64(plain + 27, (uint64_t)who->expires_us);
 	len += put_text(plain + len, who->email, EMAIL_BYTES);
 	len += put_text(plain + len, who->name, NAME_BYTES);
-	session_seal(who->token_hash, plain, len, out);
+	bucket_name(&who->user_id, bucket);
+	memcpy(out, bucket, BUCKET_STRLEN);
+	session_seal(who->token_hash, plain, len, out + BUCKET_STRLEN);
 	sodium_memzero(plain, sizeof(plain));
-	return (len + SEAL_OVERHEAD);
+	return (BUCKET_STRLEN + len + SEAL_OVERHEAD);
 }
 
 enum res
 session_value_open(struct arena *arena, const uint8_t hash[32],
     const void *value, size_t len, struct principal *who)
 {
-	const uint8_t *p, *end;
+	const uint8_t *p, *end,
+	    *sealed = (const uint8_t *)value + BUCKET_STRLEN;
+	char bucket[BUCKET_STRLEN + 1];
 	uint8_t *plain;
 
-	if (len < SEAL_OVERHEAD + VALUE_FIXED || len > SESSION_VALUE_MAX)
+	if (len < BUCKET_STRLEN + SEAL_OVERHEAD + VALUE_FIXED ||
+	    len > SESSION_VALUE_MAX)
 		return (RES_ERR);
+	len -= BUCKET_STRLEN;
 	plain = arena_alloc(arena, len);
-	if (session_unseal(hash, value, len, plain) != RES_OK)
+	if (session_unseal(hash, sealed, len, plain) != RES_OK)
 		return (RES_ERR);
 	end = plain + len - SEAL_OVERHEAD;
 	if (plain[0] != VALUE_VERSION || plain[17] == ROLE_UNSET ||
@@ -98,7 +110,8 @@ session_value_open(struct arena *arena, const uint8_t hash[32],
 	if (get_text(arena, &p, end, &who->email) != RES_OK ||
 	    get_text(arena, &p, end, &who->name) != RES_OK || p != end)
 		return (RES_ERR);
-	return (RES_OK);
+	bucket_name(&who->user_id, bucket);
+	return (memcmp(bucket, value, BUCKET_STRLEN) == 0 ? RES_OK : RES_ERR);
 }
 
 const char *
