@@ -17,10 +17,15 @@ enum role {
 	ROLE_MAX
 };
 const char *role_name(enum role);
-enum role role_parse(const char *);             /* ROLE_UNSET: unknown */
-uint64_t role_scopes(enum role);                /* bit set */
-uint64_t scope_bit(const char *);               /* 0: unknown */
+enum role role_parse(const char *); /* ROLE_UNSET: unknown */
+uint64_t role_scopes(enum role);    /* bit set */
+uint64_t scope_bit(const char *);   /* 0: unknown */
+const char *scope_name(unsigned);   /* of bit i; NULL: there is none */
 void scopes_write(struct json_out *, uint64_t); /* an array */
+/* The set as names with a space between them, and back; unknown names are
+ * left out. As text it outlives a change of the table. */
+const char *scopes_text(struct arena *, uint64_t);
+uint64_t scopes_parse(const char *);
 
 /* apikey.c: what one API key may do; see docs/api-access.md. */
 #define APIKEY_PREFIX_STRLEN 20 /* "elk_" and 16 characters; not secret */
@@ -41,8 +46,8 @@ struct apikey {
 	int64_t loaded_us;                     /* when PostgreSQL said so */
 	uint64_t scopes;                       /* within the role's */
 	struct netblock networks[APIKEY_NETWORKS_MAX];
-	unsigned nnetworks;                 /* 0: from anywhere */
-	uint32_t limits[RATE_CLASS_MAX];    /* a minute; 0: as settings have it */
+	unsigned nnetworks;              /* 0: from anywhere */
+	uint32_t limits[RATE_CLASS_MAX]; /* a minute; 0: as settings have it */
 	bool must_sign;
 	enum signature_alg alg;
 	uint8_t sign_key[32];          /* HMAC secret or Ed25519 public key */
@@ -80,34 +85,49 @@ co_fn enum res session_destroy(struct ctx *, const struct principal *);
  * this one anew unless it has ended. */
 co_fn enum res session_renew(struct ctx *, const struct principal *);
 /*
- * The one Redis round trip of a request: session look-up, idle extension
- * and rate limit in one script. Sets cx->who for AUTH_SESSION rows, and the
- * rate fields. UNAUTHENTICATED, CSRF, RATE_LIMITED, UNAVAILABLE.
+ * admit.c: the one Redis round trip of a request finds the session or the API
+ * key and charges every limit (see admit_script.c for when it takes more).
+ * Sets cx->who and cx->key_id unless the row is public, the rate fields, and
+ * cx->admission. cx->who may be set on failure too: then the refusal is of
+ * somebody known. MALFORMED_REQUEST, UNAUTHENTICATED, BAD_SIGNATURE
+ * (replayed), FORBIDDEN, CSRF, RATE_LIMITED, UNAVAILABLE. Needs cx->query.
  */
 co_fn enum res auth_admit(struct ctx *);
 /*
  * signature.c: RFC 9421 HTTP message signatures, RFC 9530 Content-Digest.
- * signature_read() comes before admission and parses what the client sent
- * (*out NULL: not signed); it proves nothing. auth_signature() comes after it
- * and before the body is parsed: a signature must be of cx->who's key and
- * hold; one must be there when the key or SIGNED_OPERATIONS wants it.
+ * signature_read() comes before admission, parses what the client sent (*out
+ * NULL: not signed, or by nobody of ours) and checks all that needs no key;
+ * it proves nothing. It sets cx->signature too, and notes its denials itself.
+ *
+ * auth_signature() (signature_check.c) comes after admission, before scopes
+ * and body: a signature must be of cx->who's key and hold; one must be there
+ * when the key or SIGNED_OPERATIONS wants it; a Content-Digest must match.
  * MALFORMED_REQUEST, SIGNATURE_REQUIRED, BAD_SIGNATURE, DIGEST_MISMATCH. A
- * failure gives back what admission charged and forgets the nonce.
+ * failed signature gives back what admission charged, forgets the nonce and,
+ * if nothing else proved who it is, cx->who.
  */
+struct sig_component;
 struct signature {
 	const char *label, *keyid, *nonce; /* nonce: unique for keyid */
 	enum signature_alg alg;            /* UNSET: not said */
-	int64_t created_s, expires_s;      /* Unix time; 0: not said */
-	const char *const *components;     /* identifiers as sent */
+	int64_t created_s;                 /* Unix time */
+	int64_t expires_s;                 /* 0: not said */
+	int64_t refused_s; /* from then on for its age: how long the nonce
+			    * must be known */
+	const struct sig_component *components;
 	unsigned ncomponents;
-	const char *params; /* the @signature-params value, as sent */
+	const char *params; /* the @signature-params value (RFC 9421, 2.3) */
 	const uint8_t *bytes;
 	size_t len;
 };
 enum res signature_read(struct ctx *, const struct signature **out);
 co_fn enum res auth_signature(struct ctx *);
-/* admit.c: undoes auth_admit()'s charge to key and user, charges the network
- * for a failed authentication, and forgets the nonce. */
+/* signature_policy.c: SIGNED_OPERATIONS against the endpoint table; RES_ERR
+ * with a message. At start-up, after router_init(). */
+enum res signed_operations_check(char *msg, size_t msglen);
+/* admit.c: undoes auth_admit() when the signature was false. Key and user
+ * get back what they were charged, strangers of the network pay, and the nonce
+ * is forgotten. */
 co_fn void auth_undo(struct ctx *);
 
 /*
@@ -116,17 +136,25 @@ co_fn void auth_undo(struct ctx *);
  * APIKEY_FRESH_S) and back. Revocation replaces that value by a tombstone.
  */
 #define APIKEY_FRESH_S 60
+/* What stands under "k:<prefix>" while the key changes: ask PostgreSQL, and
+ * put nothing in its place (SET NX does not). No sealed value is so short. */
+#define APIKEY_TOMBSTONE "-"
 /* True when the text has the form of a key; prefix is filled in. */
 bool apikey_form(const char *token, char prefix[APIKEY_PREFIX_STRLEN + 1]);
 /* The user and the key of a prefix from PostgreSQL, whatever their state;
  * *out NULL: no such key. */
-co_fn enum res apikey_load(struct ctx *, const char *prefix,
-    struct principal **out);
+co_fn enum res
+apikey_load(struct ctx *, const char *prefix, struct principal **out);
 /* The sealed value of such a principal, and the reverse. */
-const void *apikey_value_make(struct arena *, const struct principal *,
-    size_t *len);
+const void *
+apikey_value_make(struct arena *, const struct principal *, size_t *len);
 enum res apikey_value_open(struct arena *, const char *prefix, const void *,
     size_t, struct principal **out);
+/* PostgreSQL said so less than APIKEY_FRESH_S ago; else load it again. */
+bool apikey_fresh(const struct principal *, int64_t now_us);
+/* What a key may be given at most: the role's scopes without those that could
+ * make keys, change network rules or unlock accounts. */
+uint64_t apikey_scopes(enum role);
 /*
  * Is it good now, from here? Expiry, network and, unless token is NULL (the
  * request is signed), the secret: compared in constant time, with the former
@@ -137,19 +165,32 @@ bool apikey_valid(const struct principal *, const char *token,
     const struct netaddr *, int64_t now_us, bool *former);
 /* Notes that the key was used from there; written to PostgreSQL by a
  * background coroutine, at most once a minute a key. */
-void apikey_used(const struct principal *, const struct netaddr *,
-    int64_t now_us);
+void
+apikey_used(const struct principal *, const struct netaddr *, int64_t now_us);
 void apikey_init(void); /* in a worker: starts the writer */
 
-/* FORBIDDEN unless cx->who has the row's scope (and no one-time password). */
+/* FORBIDDEN unless cx->who has the row's scope, no one-time password, and no
+ * API key where the row takes sessions only. Notes the use of a key. */
 enum res auth_allow(struct ctx *);
 
-/* Handlers (auth_api.c) */
+/* Handlers (auth_api.c, password_api.c, unlock_api.c) */
 co_fn enum res auth_login(struct ctx *);
 co_fn enum res auth_logout(struct ctx *);
 co_fn enum res auth_password(struct ctx *);
 co_fn enum res auth_me(struct ctx *);
+co_fn enum res auth_unlock(struct ctx *);
 extern const struct schema schema_login, schema_login_reply, schema_password,
     schema_me;
+
+/* Handlers (apikey_api.c) */
+co_fn enum res api_keys_create(struct ctx *);
+co_fn enum res api_keys_list(struct ctx *);
+co_fn enum res api_keys_get(struct ctx *);
+co_fn enum res api_keys_update(struct ctx *); /* EP_MERGE_PATCH */
+co_fn enum res api_keys_rotate(struct ctx *);
+co_fn enum res api_keys_revoke(struct ctx *);
+extern const struct schema schema_api_key_new, schema_api_key_patch,
+    schema_api_key_rotate, schema_api_key, schema_api_key_secret,
+    schema_api_key_page, schema_api_key_query;
 
 #endif

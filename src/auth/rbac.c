@@ -62,18 +62,45 @@ scope_bit(const char *name)
 }
 
 uint64_t
-role_scopes(enum role role)
+scopes_parse(const char *s)
 {
-	const char *s = roles[role].scopes;
 	uint64_t set = 0;
 
-	while (s != NULL && *s != '\0') {
+	while (*s != '\0') {
 		size_t len = strcspn(s, " ");
 
 		set |= bit_of(s, len);
 		s += len + (s[len] == ' ');
 	}
 	return (set);
+}
+
+uint64_t
+role_scopes(enum role role)
+{
+	const char *s = roles[role].scopes;
+
+	return (s != NULL ? scopes_parse(s) : 0);
+}
+
+const char *
+scope_name(unsigned i)
+{
+	return (i < SCOPE_MAX ? scope_names[i] : NULL);
+}
+
+const char *
+scopes_text(struct arena *arena, uint64_t set)
+{
+	struct buf b;
+
+	buf_init(&b, arena, 128);
+	for (unsigned i = 0; i < SCOPE_MAX; i++) {
+		if (set & (UINT64_C(1) << i))
+			buf_printf(
+			    &b, b.len > 0 ? " %s" : "%s", scope_names[i]);
+	}
+	return (b.data);
 }
 
 void

@@ -121,10 +121,77 @@ void	 csrf_token(const uint8_t hash[TOKEN_HASH_BYTES],
 	    char out[TOKEN_STRLEN + 1]);
 bool	 csrf_valid(const uint8_t hash[TOKEN_HASH_BYTES], const char *);
 
+/*
+ * known_device.c: accounts under a keyed digest of their name, and the token
+ * that a browser shows when it has logged in before. email: lower-cased.
+ */
+#define ACCOUNT_DIGEST_BYTES 16
+#define DEVICE_ID_BYTES	16
+#define DEVICE_EPOCH_BYTES 16
+#define DEVICE_STRLEN	119		/* base64url, no padding */
+struct device {
+	uint8_t	id[DEVICE_ID_BYTES];
+	uint8_t	account[ACCOUNT_DIGEST_BYTES];
+	uint8_t	epoch[DEVICE_EPOCH_BYTES];	/* of the password */
+	int64_t	issued_us;
+};
+void	 account_digest(const char *email, uint8_t out[ACCOUNT_DIGEST_BYTES]);
+void	 device_new(struct device *);		/* a new id */
+/* Of its id, account and time; the epoch is made from the hash. */
+void	 device_token(const struct device *, const char *password_hash,
+	    char out[DEVICE_STRLEN + 1]);
+/* RES_ERR unless it is a token of ours. Then only device_current() tells
+ * whether the password is still the one it was made with, and the caller
+ * whether it is the account's or too old. */
+enum res device_open(const char *, struct device *);
+bool	 device_current(const struct device *, const char *password_hash);
+
+/* apitoken.c: API keys as texts, and the seals of what is kept of them. */
+#define API_PREFIX_STRLEN 20		/* "elk_" and 16 characters */
+#define API_TOKEN_STRLEN  64		/* prefix, "_", 43 of base64url */
+#define API_SIGN_KEY_BYTES 32		/* HMAC secret or Ed25519 public key */
+#define API_SIGN_KEY_STRLEN 44		/* the same in base64 with padding */
+#define API_SIGN_SEALED_BYTES (API_SIGN_KEY_BYTES + SEAL_OVERHEAD)
+struct api_token {
+	char	prefix[API_PREFIX_STRLEN + 1];	/* visible */
+	char	text[API_TOKEN_STRLEN + 1];	/* secret: wipe it */
+	uint8_t	hash[TOKEN_HASH_BYTES];
+};
+void	 api_token_new(struct api_token *);
+/* A new secret for a prefix that is there. */
+void	 api_token_renew(const char *prefix, struct api_token *);
+bool	 api_prefix_form(const char *);	/* its first 20 characters are one */
+bool	 api_token_form(const char *);	/* all of it is a key */
+/* Keyed BLAKE2b of the whole key, which has the form of one. */
+void	 api_token_hash(const char *, uint8_t out[TOKEN_HASH_BYTES]);
+/* The record that Redis holds, bound to the prefix. out: len + SEAL_OVERHEAD
+ * and len - SEAL_OVERHEAD. */
+void	 api_record_seal(const char *prefix, const void *, size_t,
+	    uint8_t *out);
+enum res api_record_unseal(const char *prefix, const uint8_t *, size_t,
+	    uint8_t *out);
+/* The HMAC secret that PostgreSQL holds, bound to the key's row and to the
+ * generation of its secrets. */
+void	 api_sign_key_new(uint8_t[API_SIGN_KEY_BYTES]);
+void	 api_sign_key_seal(const struct uuid *, int32_t generation,
+	    const uint8_t key[API_SIGN_KEY_BYTES],
+	    uint8_t out[API_SIGN_SEALED_BYTES]);
+enum res api_sign_key_unseal(const struct uuid *, int32_t generation,
+	    const uint8_t *, size_t, uint8_t key[API_SIGN_KEY_BYTES]);
+/* RES_ERR unless it is base64 of a point that can be an Ed25519 public key. */
+enum res api_public_key_read(const char *, uint8_t key[API_SIGN_KEY_BYTES]);
+void	 api_sign_key_text(const uint8_t[API_SIGN_KEY_BYTES],
+	    char out[API_SIGN_KEY_STRLEN + 1]);
+
 /* cursor.c: a keyed hash of a list's path and of the row that a page begins
  * after, so that a cursor can neither be made up nor used elsewhere. */
 void	 cursor_tag(const char *path, const struct uuid *row,
 	    uint8_t out[CURSOR_TAG_BYTES]);
+
+/* bucket.c: a keyed hash of a user's id, base64url: names her rate limits in
+ * Redis without telling who she is. */
+#define BUCKET_STRLEN	16
+void	 bucket_name(const struct uuid *user, char out[BUCKET_STRLEN + 1]);
 
 /* password.c: Argon2id (RFC 9106) in libsodium's string format. Slow by
  * design: run on the thread pool, never on the loop. */
@@ -144,6 +211,29 @@ void	 password_generate(char out[32]);
 /* To be called once, before privileges are dropped: makes the dummy hash. */
 void	 password_init(unsigned long long ops, size_t mem_bytes);
 
+/*
+ * ticket_keys.c: keys of TLS session tickets (RFC 5077, 4), shared by all
+ * workers. Times are time_mono_ms(); the lifetime of a ticket is between one
+ * and two periods.
+ */
+#define TICKET_NAME_BYTES 16
+struct ticket_key {
+	uint8_t	name[TICKET_NAME_BYTES];	/* goes into the ticket */
+	uint8_t	cipher[32];			/* AES-256-CBC */
+	uint8_t	mac[32];			/* HMAC-SHA-256 */
+};
+/* In the parent, before it forks. RES_ERR: no shared memory. */
+enum res ticket_keys_init(int64_t period_ms, int64_t now_ms);
+/* Unmaps them in this process only. */
+void	 ticket_keys_forget(void);
+/* Replaces the current key when its time is over; costs nothing before. */
+void	 ticket_keys_rotate(int64_t now_ms);
+/* False: no key is to be had now; the caller wipes out. */
+bool	 ticket_key_current(int64_t now_ms, struct ticket_key *out);
+/* current: false when it is the one before. */
+bool	 ticket_key_find(const uint8_t *name, int64_t now_ms,
+	    struct ticket_key *out, bool *current);
+
 /* kept.c: replies kept for a repeated request. The hash is keyed, and no two
  * lists of parts look alike; the key seals what is about no patient. */
 struct kept_part {
@@ -156,6 +246,9 @@ void	 kept_key(struct data_key *);
 
 /* digest.c */
 void	 digest_hex(const uint8_t *, size_t, char *out);	/* 2n+1 */
-void	 sha256(const void *, size_t, uint8_t out[32]);
+#define SHA256_BYTES	32
+#define SHA512_BYTES	64
+void	 sha256(const void *, size_t, uint8_t out[SHA256_BYTES]);
+void	 sha512(const void *, size_t, uint8_t out[SHA512_BYTES]);
 
 #endif

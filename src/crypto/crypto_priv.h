@@ -17,9 +17,12 @@ enum subkey {
 	SUBKEY_BLIND_INDEX,
 	SUBKEY_CSRF,
 	SUBKEY_CURSOR,
-	SUBKEY_API_KEY,		/* hashes and sealed records of API keys */
+	SUBKEY_API_KEY,		/* hashes of API keys */
+	SUBKEY_API_RECORD,	/* their records in Redis */
+	SUBKEY_API_SIGN,	/* their HMAC secrets in PostgreSQL */
 	SUBKEY_IDEMPOTENCY,	/* body hashes and stored replies */
 	SUBKEY_DEVICE,		/* known-device cookies */
+	SUBKEY_BUCKET,		/* names of users' rate limits in Redis */
 	SUBKEY_MAX
 };
 #define SUBKEY_BYTES	32

@@ -38,8 +38,11 @@ static const struct {
 	[SUBKEY_CSRF] = { "csrftokn", 1 },
 	[SUBKEY_CURSOR] = { "listcurs", 1 },
 	[SUBKEY_API_KEY] = { "apikeys_", 1 },
+	[SUBKEY_API_RECORD] = { "apikeys_", 2 },
+	[SUBKEY_API_SIGN] = { "apikeys_", 3 },
 	[SUBKEY_IDEMPOTENCY] = { "idempotn", 1 },
 	[SUBKEY_DEVICE] = { "knowndev", 1 },
+	[SUBKEY_BUCKET] = { "ratelims", 1 },
 };
 
 static struct keyring *keyring;

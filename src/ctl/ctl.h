@@ -140,6 +140,22 @@ enum res	 ctl_user_set_disabled(PGconn *, const char *email,
 enum res	 ctl_admin_exists(PGconn *, bool *);
 PGresult	*ctl_user_rows(PGconn *);	/* email name role state since */
 
+/* Notes that the user's failed log-ins are forgotten; RES_ERR after saying
+ * that there is no such user. */
+enum res	 ctl_user_unlocked(PGconn *, const char *email);
+
+/* ctl_redis.c: runs one script; RES_ERR after saying "failed: why" and, with
+ * what else to know, how to mend it. */
+struct ctl_redis_words {
+	const char	*failed, *hint;
+};
+enum res	 ctl_redis_eval(const struct ctl_redis_words *,
+		    const char *script, int nkeys, const char *const *keys);
+
+/* ctl_unlock.c: forgets the failed log-ins of an account (in lower case);
+ * RES_ERR after saying why not. */
+enum res	 ctl_lockout_clear(const char *email);
+
 /* ctl_sessions.c: ends a user's sessions in Redis; RES_ERR after warning. */
 enum res	 ctl_sessions_end(const char *user_id);
 
@@ -147,11 +163,15 @@ enum res	 ctl_sessions_end(const char *user_id);
 enum ctl_exit	 ctl_keys_create(const struct ctl_args *);
 enum ctl_exit	 ctl_keys_check(const struct ctl_args *);
 enum ctl_exit	 ctl_migrate(const struct ctl_args *);
+enum ctl_exit	 ctl_network_list(const struct ctl_args *);
+enum ctl_exit	 ctl_network_clear(const struct ctl_args *);
 enum ctl_exit	 ctl_user_create(const struct ctl_args *);
 enum ctl_exit	 ctl_user_list(const struct ctl_args *);
 enum ctl_exit	 ctl_user_disable(const struct ctl_args *);
 enum ctl_exit	 ctl_user_enable(const struct ctl_args *);
 enum ctl_exit	 ctl_user_reset_password(const struct ctl_args *);
+enum ctl_exit	 ctl_user_unlock(const struct ctl_args *);
+enum ctl_exit	 ctl_tls_check(const struct ctl_args *);
 enum ctl_exit	 ctl_settings(const struct ctl_args *);
 enum ctl_exit	 ctl_version(const struct ctl_args *);
 

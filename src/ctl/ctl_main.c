@@ -42,6 +42,13 @@ static const struct ctl_option settings_options[] = {
 	"Exit status 3: done, but Redis could not be reached, and open\n" \
 	"sessions may live on until they expire; run it again to end them."
 
+static const struct ctl_option tls_options[] = {
+	{ "key", "FILE", "its private key" },
+	{ "name", "HOST", "a name or address that it must be good for" },
+	{ "days", "NUMBER", "it must be good for this long yet" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct ctl_command commands[] = {
 	{ "keys create", NULL, "make the key directory and the root key",
 	    "Makes key_dir (0700) and root.key (0600) unless they are there.\n"
@@ -70,8 +77,23 @@ static const struct ctl_command commands[] = {
 	    "The old password and every open session end at "
 	    "once.\n" SESSIONS_REMAIN,
 	    email_options, true, ctl_user_reset_password },
+	{ "user unlock", "EMAIL", "end the back-off after failed log-ins",
+	    "Forgets the failures of the account, from every address and\n"
+	    "device. Those of a whole network stay.",
+	    email_options, true, ctl_user_unlock },
+	{ "network list", NULL, "list the network rules in force", NULL, NULL,
+	    true, ctl_network_list },
+	{ "network clear", NULL, "remove every network rule",
+	    "For whoever has shut out all administrators: requests are then\n"
+	    "taken from everywhere. Workers follow within a second.",
+	    NULL, true, ctl_network_clear },
 	{ "settings", NULL, "print the settings in force", NULL,
 	    settings_options, true, ctl_settings },
+	{ "tls check", "CERT", "may these files be put into service?",
+	    "CERT is a PEM file, the server's certificate first, then its "
+	    "chain. Prints one\nJSON object; exit status 1 when something is "
+	    "wrong with them.",
+	    tls_options, false, ctl_tls_check },
 	{ "version", NULL, "print the version", NULL, NULL, false,
 	    ctl_version },
 };

@@ -304,3 +304,25 @@ ctl_user_reset_password(const struct ctl_args *args)
 
 	return (res == RES_OK ? end_sessions(id) : CTL_FAILED);
 }
+
+/* The row comes first: an unlock that nobody can read about must not be. */
+enum ctl_exit
+ctl_user_unlock(const struct ctl_args *args)
+{
+	enum res res;
+	PGconn *pg;
+	char email[CTL_EMAIL_MAX + 1];
+
+	if (email_of(args, NULL, email) != RES_OK)
+		return (CTL_USAGE);
+	pg = ctl_connect();
+	if (pg == NULL)
+		return (CTL_FAILED);
+	res = ctl_user_unlocked(pg, email);
+	PQfinish(pg);
+	if (res != RES_OK || ctl_lockout_clear(email) != RES_OK)
+		return (CTL_FAILED);
+	printf("%s: failed log-ins are forgotten\n", email);
+
+	return (CTL_DONE);
+}

@@ -61,6 +61,12 @@ static const char sql_rows[] =
     " to_char(u.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
     " FROM eleusis.app_user AS u ORDER BY lower(u.email)";
 
+/* Nothing changes in the database but the log. */
+static const char sql_unlock[] =
+    "WITH changed AS ("
+    " SELECT u.id FROM eleusis.app_user AS u"
+    " WHERE lower(u.email) = $3)" AUDITED("user.unlock", "");
+
 /* What every change binds first. */
 struct stamp {
 	char id[UUID_STRLEN + 1];
@@ -157,6 +163,20 @@ ctl_user_set_password(PGconn *pg, const char *email, const char *hash)
 		return (RES_ERR);
 
 	return (changed ? RES_OK : unknown(email));
+}
+
+enum res
+ctl_user_unlocked(PGconn *pg, const char *email)
+{
+	bool noted;
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email };
+
+	stamp(&s);
+	if (number(pg, sql_unlock, NELEM(params), params, &noted) != RES_OK)
+		return (RES_ERR);
+
+	return (noted ? RES_OK : unknown(email));
 }
 
 enum res
