@@ -14,9 +14,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchlib import fixtures, results, wrk
+from benchlib import fixtures, once, results, wrk
 from benchlib.client import ApiError, Client, make_clinician
 
+LETTERS = "abcdefgh"
+# Requests written out for one second of a run, more than any machine sends.
+SIGNED_A_SECOND, KEYED_A_SECOND = 25_000, 8_000
 TOP = Path(__file__).resolve().parent.parent.parent
 
 EPILOG = """\
@@ -25,6 +28,10 @@ scenarios
   b  GET /bench/floor: one Redis script and one prepared primary-key SELECT
   c  GET /v1/patients/{id}: session, rate limit, decryption, audit
   d  POST /v1/predictions: the same, with a score and a stored prediction
+  e  GET /v1/me: the front door alone (network rules, session, limits, scope): no PostgreSQL
+  f  as (c), with an API key instead of a session
+  g  as (f), signed (RFC 9421, hmac-sha256): each request with a nonce of its own
+  h  as (d), each with an Idempotency-Key of its own: five round trips in one transaction
 
 environment
   ELEUSIS_URL            the server, https://localhost:PORT
@@ -35,7 +42,7 @@ environment
                          eleusisctl, its settings in the environment) makes one
 
 The server needs rate limits (ELEUSIS_RATE_*) above what it can serve. All rounds go
-a b c d a b c d, since a machine's speed drifts: medians and ratios within a round are
+a b c … a b c …, since a machine's speed drifts: medians and ratios within a round are
 reported. wrk shares the machine with the server, and its first second at 1,000
 connections holds as many TLS handshakes.
 """
@@ -51,7 +58,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--seconds", type=float, default=8, help="of one run (default 8)")
     p.add_argument("--rounds", type=int, default=3, help="of all scenarios (default 3)")
     p.add_argument("--connections", default="64,1000", help="a list of counts (default 64,1000)")
-    p.add_argument("--only", default="abcd", metavar="LETTERS", help="scenarios to run")
+    p.add_argument("--only", default=LETTERS, metavar="LETTERS", help="scenarios to run")
     p.add_argument("--threads", type=int, default=2, help="of wrk (default 2)")
     p.add_argument("--patients", type=int, default=500, help="to go round (default 500)")
     p.add_argument("--model", default="", help="of (d) (default: the server's first)")
@@ -67,8 +74,8 @@ def arguments() -> argparse.Namespace:
         p.error("--connections takes numbers with commas between")
     if args.seconds < 1 or min(args.connections) < 1 or args.rounds < 1 or args.patients < 1:
         p.error("--seconds, --rounds, --patients and --connections start at 1")
-    if not args.only or set(args.only) - set("abcd"):
-        p.error("--only takes letters of abcd")
+    if not args.only or set(args.only) - set(LETTERS):
+        p.error(f"--only takes letters of {LETTERS}")
     return args
 
 
@@ -98,7 +105,7 @@ def prepare(args: argparse.Namespace, scratch: Path) -> list[wrk.Scenario]:
         scenarios.append(wrk.Scenario("b", "floor", probe, "get.lua"))
     elif "b" in args.only:
         print("ELEUSIS_PROBE_URL is not set: no floor, no ratios", file=sys.stderr)
-    if set(args.only) & set("cd"):
+    if set(args.only) - set("ab"):
         scenarios += prepare_records(args, Client(url, ca), url, scratch)
     return scenarios
 
@@ -106,7 +113,6 @@ def prepare(args: argparse.Namespace, scratch: Path) -> list[wrk.Scenario]:
 def prepare_records(
     args: argparse.Namespace, client: Client, url: str, scratch: Path
 ) -> list[wrk.Scenario]:
-    rng = random.Random(1)
     client.login(*credentials())
     print(f"making {args.patients} patients", file=sys.stderr)
     patients = fixtures.make_patients(client, args.patients, random.Random())
@@ -118,13 +124,63 @@ def prepare_records(
         file.write_text("\n".join(patients) + "\n")
         env_c = env | {"BENCH_PATIENTS": str(file)}
         found.append(wrk.Scenario("c", "read a patient", url, "patients.lua", env_c))
+    if "e" in args.only:
+        client.call("GET", "/v1/me")
+        found.append(wrk.Scenario("e", "front door", f"{url}/v1/me", "get.lua", env))
+    if set(args.only) & set("fg"):
+        found += prepare_keys(args, client, url, scratch, patients)
+    if set(args.only) & set("dh"):
+        found += prepare_predictions(args, client, url, scratch, patients)
+    return sorted(found, key=lambda s: s.key)
+
+
+def prepare_keys(
+    args: argparse.Namespace, client: Client, url: str, scratch: Path, patients: list[str]
+) -> list[wrk.Scenario]:
+    """An API key that may also sign; its owner is the one who made the patients."""
+    body = {
+        "name": "Load test",
+        "scopes": ["patients:read"],
+        "signature": {"alg": "hmac-sha256"},
+    }
+    key = client.call("POST", "/v1/api-keys", body, expect=201)
+    found = []
+    if "f" in args.only:
+        file = scratch / "patients-f"
+        file.write_text("\n".join(patients) + "\n")
+        env = {"BENCH_TOKEN": key["key"], "BENCH_PATIENTS": str(file)}
+        found.append(wrk.Scenario("f", "with an API key", url, "patients.lua", env))
+    if "g" in args.only:
+
+        def renew() -> dict[str, str]:
+            number = int(args.seconds * SIGNED_A_SECOND)
+            lines = once.signed(url, key, patients, number)
+            return {"BENCH_REQUESTS": once.write(lines, scratch / "signed")}
+
+        found.append(wrk.Scenario("g", "signed", url, "requests.lua", {}, renew))
+    return found
+
+
+def prepare_predictions(
+    args: argparse.Namespace, client: Client, url: str, scratch: Path, patients: list[str]
+) -> list[wrk.Scenario]:
+    found = []
+    rng = random.Random(1)
+    bodies = fixtures.prediction_lines(patients, fixtures.pick_model(client, args.model), rng)
+    client.call("POST", "/v1/predictions", json.loads(bodies[0]), expect=201)
     if "d" in args.only:
-        bodies = fixtures.prediction_lines(patients, fixtures.pick_model(client, args.model), rng)
-        client.call("POST", "/v1/predictions", json.loads(bodies[0]), expect=201)
         file = scratch / "bodies"
         file.write_text("\n".join(bodies) + "\n")
-        env_d = env | {"BENCH_BODIES": str(file)}
-        found.append(wrk.Scenario("d", "predict", url, "predictions.lua", env_d))
+        env = {"BENCH_TOKEN": client.token, "BENCH_BODIES": str(file)}
+        found.append(wrk.Scenario("d", "predict", url, "predictions.lua", env))
+    if "h" in args.only:
+
+        def renew() -> dict[str, str]:
+            number = int(args.seconds * KEYED_A_SECOND)
+            lines = once.keyed(client.token, bodies, number)
+            return {"BENCH_REQUESTS": once.write(lines, scratch / "keyed")}
+
+        found.append(wrk.Scenario("h", "predict, repeatable", url, "requests.lua", {}, renew))
     return found
 
 

@@ -7,7 +7,7 @@ from statistics import mean, median
 from benchlib.wrk import Run, Scenario
 
 # What a whole request may cost against the floor of its two round trips.
-RATIOS = (("c", "b"), ("d", "b"))
+RATIOS = (("c", "b"), ("d", "b"), ("e", "a"), ("e", "b"), ("f", "c"), ("g", "f"), ("h", "d"))
 LEAST_RATIO = {("c", "b", 64): 0.5}
 
 
@@ -95,6 +95,18 @@ def error_kinds(runs: list[Run]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in kinds.items() if count)
 
 
+def costs(results: Results) -> list[str]:
+    """What each scenario takes of the whole machine, and how much more than the bare handler."""
+    found = []
+    for connections in results.connections:
+        bare = results.runs.get(("a", connections))
+        for s in results.scenarios:
+            cost = 1e6 / middle(results.runs[s.key, connections], "rate")
+            more = f", {cost - 1e6 / middle(bare, 'rate'):+.1f} us over (a)" if bare else ""
+            found.append(f"({s.key}) at {connections:>5} connections: {cost:.1f} us{more}")
+    return found
+
+
 def show(results: Results) -> str:
     rows = [["", "conns", "req/s", "range", "p50 ms", "p95 ms", "p99 ms", "errors"]]
     notes = []
@@ -108,6 +120,7 @@ def show(results: Results) -> str:
     parts = [table(rows), ""]
     for over, under, connections, value in results.ratios():
         parts.append(f"({over})/({under}) at {connections:>5} connections: {value:.2f}")
+    parts += ["", *costs(results)]
     parts += ["", "CPU of the machine:", *notes]
     return "\n".join(parts)
 

@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +20,12 @@ class WrkError(Exception):
 
 @dataclass(frozen=True)
 class Scenario:
-    key: str  # a, b, c, d
+    key: str  # a, b, c, …
     title: str
     url: str
     script: str
     env: dict[str, str] = field(default_factory=dict)
+    renew: Callable[[], dict[str, str]] | None = None  # made anew for each run: more of env
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def run(scenario: Scenario, connections: int, seconds: float, threads: int) -> R
     command = ["wrk", f"-t{min(threads, connections)}", f"-c{connections}"]
     command += [f"-d{seconds:g}s", "--timeout", "10s"]
     command += ["-s", str(LUA / scenario.script), scenario.url]
-    env = os.environ | {"BENCH_LUA": str(LUA)} | scenario.env
+    env = os.environ | {"BENCH_LUA": str(LUA), "BENCH_THREADS": str(min(threads, connections))}
+    env |= scenario.env | (scenario.renew() if scenario.renew else {})
     before, wrk_before, start = cpu_seconds(), children_seconds(), time.monotonic()
     done = subprocess.run(
         command, env=env, text=True, capture_output=True, timeout=seconds + 60, check=False
