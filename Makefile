@@ -91,7 +91,7 @@ $(B)/obj/%.o: %.c $(B)/flags | $(B)/kore/kore
 # The module's few symbols of Kore are found when Kore loads it.
 $(B)/eleusis.so: $(MAIN_OBJ) Makefile
 	$(call say,LD,$@)
-	$(Q)$(CC) $(MODFLAGS) $(LDFLAGS) $(MAIN_OBJ) $(LIBS) -o $@.new
+	$(Q)$(CC) $(MODFLAGS) $(LDFLAGS) $(MAIN_OBJ) -lssl $(LIBS) -o $@.new
 	@mv $@.new $@
 
 $(ARCHIVE): $(MAIN_OBJ)
@@ -118,7 +118,9 @@ unit: units
 	done; exit $$failed
 
 # ---- programs and modules that tests and load tests run --------------------
-TOOL_SRC := $(wildcard tests/tools/*.c) $(wildcard loadtest/forest_bench.c)
+TOOL_SRC := $(wildcard tests/tools/*.c) $(wildcard loadtest/forest_bench.c \
+	loadtest/gate_bench.c loadtest/iplist_bench.c \
+	loadtest/signature_bench.c)
 MOD_SRC := $(wildcard tests/probe/probe.c) $(wildcard loadtest/floor.c)
 TOOL_BIN := $(patsubst %.c,$(B)/%,$(notdir $(TOOL_SRC)))
 MOD_SO := $(patsubst %.c,$(B)/%.so,$(notdir $(MOD_SRC)))
@@ -144,7 +146,10 @@ $(foreach src,$(MOD_SRC),$(eval $(call mod_rule,$(src))))
 # ---- fuzzing: build-asan/fuzz/fuzz_json -max_total_time=60 -----------------
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_DEP := $(wildcard src/base/*.c) $(wildcard src/predict/forest*.c) \
-	$(wildcard src/predict/model_schema.c)
+	$(wildcard src/predict/model_schema.c) $(wildcard src/auth/sfv*.c) \
+	$(wildcard src/auth/signature_component.c) \
+	$(wildcard src/auth/signature_base.c) $(wildcard src/auth/query_param.c) \
+	src/http/forwarded.c $(wildcard src/gate/*.c)
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-asan/fuzz/%)
 
 fuzz: $(FUZZ_BIN)

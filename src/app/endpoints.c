@@ -4,6 +4,7 @@
 #include "app/app.h"
 #include "audit/audit.h"
 #include "auth/auth.h"
+#include "guard/guard.h"
 #include "ops/ops.h"
 #include "predict/predict.h"
 #include "records/records.h"

@@ -15,7 +15,9 @@
 
 #include "app/app.h"
 #include "audit/audit.h"
+#include "auth/auth.h"
 #include "crypto/crypto.h"
+#include "guard/guard.h"
 #include "io/io.h"
 #include "obs/obs.h"
 #include "ops/ops.h"
@@ -43,6 +45,7 @@ __attribute__((destructor)) static void
 forget_keys(void)
 {
 	keyring_wipe();
+	ticket_keys_forget();
 }
 
 static void
@@ -71,7 +74,9 @@ load_routes(void)
 
 	rows = endpoints(&n);
 	if (router_init(rows, n, msg, sizeof(msg)) != RES_OK ||
-	    routes_check(msg, sizeof(msg)) != RES_OK)
+	    routes_share(msg, sizeof(msg)) != RES_OK ||
+	    routes_check(msg, sizeof(msg)) != RES_OK ||
+	    signed_operations_check(msg, sizeof(msg)) != RES_OK)
 		fatalx("endpoint table: %s", msg);
 	if (router_labels() > NELEM(names))
 		fatalx("endpoint table: more paths than metric labels");
@@ -80,21 +85,6 @@ load_routes(void)
 	metrics_init(worker_count > 0 ? worker_count : cpu_count, names,
 	    router_labels());
 	openapi_init(setting_str(SETTING_ORIGIN));
-}
-
-/* Words Kore's own error replies: those that never reach a handler. */
-static void
-error_reply(int status, const char **headers, const char **body, size_t *len)
-{
-	static char lines[160];
-
-	(void)snprintf(lines, sizeof(lines),
-	    "content-type: application/problem+json\r\n"
-	    "cache-control: no-store\r\n"
-	    "date: %s\r\n",
-	    kore_time_to_date(time(NULL)));
-	*headers = lines;
-	*body = problem_static_body(status, len);
 }
 
 void
@@ -117,14 +107,22 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 	if (registry_load(setting_str(SETTING_MODELS_DIR), msg, sizeof(msg)) !=
 	    RES_OK)
 		fatalx("models: %s", msg);
+	if (proxies_load(msg, sizeof(msg)) != RES_OK)
+		fatalx("proxies: %s", msg);
 	if (io_load_secrets(msg, sizeof(msg)) != RES_OK)
 		fatalx("secrets: %s", msg);
 	if (ops_init(msg, sizeof(msg)) != RES_OK)
 		fatalx("%s", msg);
 	password_init((unsigned long long)setting_int(SETTING_ARGON2_OPS),
 	    (size_t)setting_int(SETTING_ARGON2_MEM_KIB) * 1024);
+	if (tls_init() != RES_OK)
+		fatalx("no shared memory for the keys of TLS sessions");
+	security_init();
+	cors_init();
 	load_routes();
-	kore_http_error_hook = error_reply;
+	rate_alone_init(worker_count > 0 ? worker_count : cpu_count);
+	if (door_init(msg, sizeof(msg)) != RES_OK)
+		fatalx("hosts: %s", msg);
 	log_event(LOG_LEVEL_INFO, "server.start",
 	    "starting in %s with %u endpoints", setting_str(SETTING_ENV),
 	    router_count());
@@ -138,6 +136,7 @@ periodic(void *arg UNUSED)
 
 	log_flush();
 	ops_gauges();
+	tls_periodic();
 	if (turns++ % SWEEP_TURNS == 0)
 		vault_cache_sweep();
 	timer_set(&flush_timer, time_mono_ms() + FLUSH_MS, periodic, NULL);
@@ -159,8 +158,12 @@ kore_worker_configure(void)
 	    (unsigned)setting_int(SETTING_POOL_QUEUE));
 	io_connect();
 	audit_init();
+	apikey_init();
 	if (idempotency_init() != RES_OK)
 		fatal("the sweeping of kept replies cannot start");
+	denials_init();
+	rate_denied_init();
+	iplist_init();
 	periodic(NULL);
 }
 

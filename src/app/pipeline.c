@@ -1,7 +1,8 @@
 /*
- * What every request goes through, in this order: route, admission (session
- * and rate limit, one Redis round trip), scope, query, body, handler, reply.
- * The first step that fails decides the problem document.
+ * What every request goes through, in this order: network rules, route,
+ * admission (session or API key, and rate limits: one Redis round trip),
+ * signature, scope, query, body, handler, reply. The first step
+ * that fails decides the problem document.
  *
  * A refusal of a known principal is in the audit log before its reply. A
  * successful reply of an audited operation that made no audit row is a bug
@@ -15,6 +16,7 @@
 #include "app/app.h"
 #include "audit/audit.h"
 #include "auth/auth.h"
+#include "guard/guard.h"
 #include "obs/obs.h"
 
 /* What the path's last id names: "patient" of {patient_id}. */
@@ -25,6 +27,8 @@ object_type(struct ctx *cx)
 
 	if (strcmp(name, "event_id") == 0)
 		return ("audit_event");
+	if (strcmp(name, "key_id") == 0)
+		return ("api_key");
 	return (
 	    arena_strndup(cx->env.arena, name, strlen(name) - strlen("_id")));
 }
@@ -35,6 +39,8 @@ record_denial(struct ctx *cx)
 	struct err kept = cx->env.err;
 	struct audit_event ev;
 
+	if (kept.problem == PROBLEM_RATE_LIMITED && !rate_denied(cx))
+		return (RES_ERR);
 	audit_event(cx, &ev, AUDIT_DENIED);
 	if (cx->nparams > 0)
 		audit_object(
@@ -51,14 +57,29 @@ record_denial(struct ctx *cx)
 	return (RES_ERR);
 }
 
+/* How many rows the query asks for is part of the price, so it is read before
+ * admission; what is wrong with it is told to those who may ask. */
+static co_fn enum res
+pipeline_admit(struct ctx *cx)
+{
+	struct err query;
+	enum res res = ctx_read_query(cx);
+
+	query = cx->env.err;
+	err_clear(&cx->env.err);
+	if (auth_admit(cx) != RES_OK || auth_signature(cx) != RES_OK ||
+	    auth_allow(cx) != RES_OK)
+		return (cx->who != NULL ? record_denial(cx) : RES_ERR);
+	cx->env.err = query;
+	return (res);
+}
+
 static co_fn enum res
 pipeline_steps(struct ctx *cx, const char *resource)
 {
-	if (router_match(cx, resource) != RES_OK)
+	if (guard_network(cx) != RES_OK || router_match(cx, resource) != RES_OK)
 		return (RES_ERR);
-	if (auth_admit(cx) != RES_OK || auth_allow(cx) != RES_OK)
-		return (cx->who != NULL ? record_denial(cx) : RES_ERR);
-	if (ctx_read_query(cx) != RES_OK || ctx_read_body(cx) != RES_OK ||
+	if (pipeline_admit(cx) != RES_OK || ctx_read_body(cx) != RES_OK ||
 	    idempotency_run(cx) != RES_OK)
 		return (RES_ERR);
 	if (cx->ep->audit[0] != '-' && !cx->audited) {
@@ -83,6 +104,7 @@ pipeline_log(struct ctx *cx, bool orphan)
 		.bytes_in = cx->body_bytes,
 		.bytes_out = cx->reply_len,
 		.client_ip = cx->client_ip,
+		.client_cert = cx->client_cert,
 		.user_id = uuid_is_nil(&cx->actor_id) ? NULL : user,
 		.request_id = id,
 		.trace_id = cx->trace_id[0] != '\0' ? cx->trace_id : NULL,

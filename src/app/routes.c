@@ -27,10 +27,14 @@ ROUTE(predictions, "predictions")
 ROUTE(models, "models")
 ROUTE(auth, "auth")
 ROUTE(me, "me")
+ROUTE(users, "users")
+ROUTE(api_keys, "api_keys")
 ROUTE(audit, "audit")
+ROUTE(network, "network")
 ROUTE(health, "health")
 ROUTE(metrics, "metrics")
 ROUTE(openapi, "openapi")
+ROUTE(service, "service")
 ROUTE(catch_all, NULL)
 
 /* A path of the template, with an id in each {name}. */
@@ -76,6 +80,48 @@ check_row(struct kore_domain *dom, const struct endpoint *ep, char *msg,
 		    "kore.conf: the route of %s lacks on_free request_freed",
 		    ep->path);
 		return (RES_ERR);
+	}
+	return (RES_OK);
+}
+
+static enum res
+copy_routes(const struct kore_domain *from, struct kore_domain *to, char *msg,
+    size_t msglen)
+{
+	const struct kore_route *rt;
+	struct kore_route *new;
+
+	TAILQ_FOREACH (rt, &from->routes, list) {
+		new = kore_route_create(to, rt->path, rt->type);
+		if (new == NULL) {
+			(void)snprintf(msg, msglen,
+			    "kore.conf: the route %s cannot be had for %s",
+			    rt->path, to->domain);
+			return (RES_ERR);
+		}
+		kore_route_callback(new, rt->func);
+		new->methods = rt->methods;
+		new->on_free = rt->on_free;
+		new->on_headers = rt->on_headers;
+		new->on_body_chunk = rt->on_body_chunk;
+	}
+	return (RES_OK);
+}
+
+enum res
+routes_share(char *msg, size_t msglen)
+{
+	struct kore_server *srv;
+	struct kore_domain *dom;
+
+	LIST_FOREACH (srv, &kore_servers, list) {
+		TAILQ_FOREACH (dom, &srv->domains, list) {
+			if (dom == primary_dom || !TAILQ_EMPTY(&dom->routes))
+				continue;
+			if (copy_routes(primary_dom, dom, msg, msglen) !=
+			    RES_OK)
+				return (RES_ERR);
+		}
 	}
 	return (RES_OK);
 }

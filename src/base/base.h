@@ -234,6 +234,8 @@ bool		 netaddr_is_loopback(const struct netaddr *);
 enum res	 netblock_parse(const char *, struct netblock *);
 void		 netblock_format(const struct netblock *,
 		    char out[NETBLOCK_STRLEN + 1]);
+bool		 netblock_is_v4(const struct netblock *);
+/* A block holds addresses of its own family only: "::/0" no IPv4 one. */
 bool		 netblock_has(const struct netblock *, const struct netaddr *);
 /* The block around an address: v4bits of an IPv4 one, else v6bits. */
 void		 netblock_around(const struct netaddr *, unsigned v4bits,
@@ -257,6 +259,9 @@ enum res	 settings_load(const char *file, char *msg, size_t msglen);
 const char	*setting_str(enum setting_id);
 int64_t		 setting_int(enum setting_id);
 bool		 setting_bool(enum setting_id);
+/* CORS_ORIGINS is split at the spaces: so many, each with its NUL so long. */
+#define CORS_ORIGINS_MAX	32
+#define CORS_ORIGIN_SIZE	256
 /* Prints a commented table with the values in force; secrets are masked. */
 void		 settings_print(void (*line)(const char *));
 

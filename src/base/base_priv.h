@@ -16,4 +16,12 @@ void	 json_memory(yajl_alloc_funcs *, struct arena *);
  * always above the one before. */
 uint64_t uuid_next_ticks(uint64_t now);
 
+/*
+ * origin.c: what is wrong with an origin, or with a list of them with spaces
+ * between; NULL: nothing. plain_loopback: http:// is taken for this machine.
+ */
+#define ORIGIN_SIZE	256
+const char	*origin_mistake(const char *, bool plain_loopback);
+const char	*origins_mistake(const char *, bool plain_loopback);
+
 #endif

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/base.h"
+#include "base/base_priv.h"
 
 #define S_SECRET     1 /* masked when printed */
 #define S_NODEV      2 /* production: must be set, and not to the default */
@@ -21,6 +21,8 @@
 #define ENV_PREFIX   "ELEUSIS_"
 /* OWASP's least memory for Argon2id with two passes. */
 #define PROD_ARGON2_MEM_KIB 19456
+/* The lists of browsers take hosts that promise a year. */
+#define HSTS_PRELOAD_S 31536000
 
 enum stype {
 	S_UNSET = 0,
@@ -295,28 +297,17 @@ check_row(struct report *rep, const struct row *row, struct value *v)
 	}
 }
 
-/* https://host or https://host:port, nothing behind. Browsers compare the
- * Origin header byte by byte, so the text must be in their form. */
 static void
-check_origin(struct report *rep, const char *s)
+check_origins(struct report *rep)
 {
-	const char *host, *c;
+	bool dev = strcmp(values[SETTING_ENV].s, "dev") == 0;
+	const char *why;
 
-	if (strncmp(s, "https://", 8) != 0) {
-		mistake(rep, "origin: must begin with https://");
-		return;
-	}
-	host = s + 8;
-	if (*host == '\0' || *host == ':')
-		mistake(rep, "origin: has no host");
-	for (c = host; *c != '\0'; c++) {
-		if (strchr("0123456789abcdefghijklmnopqrstuvwxyz.-_:[]", *c) ==
-		    NULL) {
-			mistake(rep, "origin: scheme, host (lower case) and "
-				     "port only, no path");
-			break;
-		}
-	}
+	if ((why = origin_mistake(values[SETTING_ORIGIN].s, false)) != NULL)
+		mistake(rep, "origin: %s", why);
+	if ((why = origins_mistake(values[SETTING_CORS_ORIGINS].s, dev)) !=
+	    NULL)
+		mistake(rep, "cors_origins: %s", why);
 }
 
 static bool
@@ -354,7 +345,11 @@ check_rules(struct report *rep)
 		mistake(rep, "db_sslmode: a mode libpq knows");
 	if (values[SETTING_SESSION_IDLE_S].i > values[SETTING_SESSION_MAX_S].i)
 		mistake(rep, "session_idle_s: greater than session_max_s");
-	check_origin(rep, values[SETTING_ORIGIN].s);
+	if (values[SETTING_HSTS_PRELOAD].b &&
+	    values[SETTING_HSTS_MAX_AGE_S].i < HSTS_PRELOAD_S)
+		mistake(rep, "hsts_preload: needs an hsts_max_age_s of %d",
+		    HSTS_PRELOAD_S);
+	check_origins(rep);
 }
 
 static void

@@ -2,11 +2,16 @@
  * One request's context, from its first moment to its last. What may outlive
  * Kore's struct is copied into the request's arena.
  */
+#include <ctype.h>
 #include <string.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include <kore/kore.h>
 #include <kore/http.h>
 
+#include "crypto/crypto.h"
 #include "http/http_priv.h"
 
 static const struct {
@@ -31,6 +36,24 @@ set_method(struct ctx *cx)
 			cx->method = methods[i].method;
 }
 
+/* In upper case, as the Elastic Common Schema wants it. */
+static const char *
+client_certificate(struct arena *arena, const struct connection *c)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len;
+	char *hex;
+
+	if (c->tls_cert == NULL ||
+	    X509_digest(c->tls_cert, EVP_sha256(), digest, &len) != 1)
+		return (NULL);
+	hex = arena_alloc(arena, 2 * (size_t)len + 1);
+	digest_hex(digest, len, hex);
+	for (char *p = hex; *p != '\0'; p++)
+		*p = (char)toupper((unsigned char)*p);
+	return (hex);
+}
+
 struct ctx *
 ctx_new(struct http_request *req)
 {
@@ -52,8 +75,8 @@ ctx_new(struct http_request *req)
 	if (req->query_string != NULL)
 		cx->query_string = arena_strdup(env.arena, req->query_string);
 	set_method(cx);
-	client_address(req->owner, cx->client_ip);
-	(void)netaddr_parse(cx->client_ip, &cx->client);
+	client_find(cx);
+	cx->client_cert = client_certificate(env.arena, req->owner);
 	if ((trace = ctx_header(cx, "traceparent")) != NULL)
 		trace_id_parse(trace, cx->trace_id);
 	(void)ctx_body(cx, &cx->body_bytes);

@@ -88,21 +88,59 @@ ctx_header(struct ctx *cx, const char *name)
 	return (NULL);
 }
 
+/* A copy without optional white space around it. */
+static const char *
+trimmed(struct ctx *cx, const char *value)
+{
+	size_t len;
+
+	value += strspn(value, " \t");
+	len = strlen(value);
+	while (len > 0 && strchr(" \t", value[len - 1]) != NULL)
+		len--;
+
+	return (arena_strndup(cx->env.arena, value, len));
+}
+
 const char *
 ctx_header_list(struct ctx *cx, const char *name)
 {
 	const struct http_header *h;
-	const char *all = NULL;
+	struct buf all = { 0 };
 
 	TAILQ_FOREACH (h, &cx->req->req_headers, list) {
 		if (strcasecmp(h->header, name) != 0)
 			continue;
-		all = all == NULL ?
-			  arena_strdup(cx->env.arena, h->value) :
-			  arena_printf(cx->env.arena, "%s, %s", all, h->value);
+		if (all.data == NULL)
+			buf_init(&all, cx->env.arena, strlen(h->value) + 1);
+		else
+			buf_puts(&all, ", ");
+		buf_puts(&all, trimmed(cx, h->value));
 	}
 
-	return (all);
+	return (all.data);
+}
+
+unsigned
+ctx_fields(struct ctx *cx, const struct ctx_field **out)
+{
+	const struct http_header *h;
+	struct ctx_field *fields;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (h, &cx->req->req_headers, list)
+		n++;
+	fields = arena_alloc(cx->env.arena, (n + 1) * sizeof(*fields));
+	n = 0;
+	TAILQ_FOREACH (h, &cx->req->req_headers, list) {
+		fields[n].name = arena_strdup(cx->env.arena, h->header);
+		fields[n++].value = trimmed(cx, h->value);
+	}
+	fields[n].name = "host";
+	fields[n++].value = trimmed(cx, cx->req->host);
+	*out = fields;
+
+	return (n);
 }
 
 /* Looks for name in one Cookie line; counts every occurrence. */

@@ -9,8 +9,11 @@
 #include "loop/loop.h"
 
 struct http_request;
+struct connection;  /* Kore's */
 struct principal;   /* auth/auth.h */
 struct data_key;    /* crypto/crypto.h */
+struct admission;   /* auth/auth_priv.h */
+struct signature;   /* auth/auth.h */
 struct audit_event; /* audit/audit.h */
 
 /* ---- the endpoint table's row types (the rows: app/tbl/endpoints.def) --- */
@@ -92,6 +95,7 @@ struct ctx;
 #define EP_ONETIME     0x02 /* allowed with a one-time password */
 #define EP_MERGE_PATCH 0x04 /* fields optional; null removes */
 #define EP_IDEMPOTENT  0x08 /* POST that takes an Idempotency-Key */
+#define EP_ETAG        0x10 /* replies have one; changes take If-Match */
 
 struct endpoint {
 	enum http_method method;
@@ -132,13 +136,16 @@ const struct endpoint *router_at(unsigned);
  * Finds the row for a resource's path into cx->ep and cx->params; resource
  * NULL looks at every row. HEAD matches GET. RES_ERR: the reply is decided,
  * and reply_problem() then reply_send() give it. cx->env.err is then
- * NOT_FOUND (also for a {name} that is not a UUID, and for a path with "//",
- * dot segments or escapes), MALFORMED_REQUEST (bytes no path may hold), or
+ * NOT_FOUND (also for a {name} that is not a UUID, and for a path with "//";
+ * the gate has decoded it), or
  * METHOD_NOT_ALLOWED with the Allow header added, or NOT_ACCEPTABLE (the row
  * is found, but the client takes no JSON); OPTIONS of a known path sets no
  * error but the reply: 204 with Allow, which reply_problem() keeps.
  */
 enum res router_match(struct ctx *, const char *resource);
+/* Bytes of a body that the row of this method ("POST") and path takes; a few
+ * where it takes none, -1 when there is no such row. */
+int64_t router_body_limit(const char *method, const char *path);
 /* Metrics are labelled by path template: rows of one path share a label.
  * Labels count from 0 to router_labels() - 1, in the order of the rows. */
 unsigned router_label(const struct endpoint *);
@@ -161,25 +168,33 @@ struct ctx {
 	struct netaddr client; /* whom it is from, behind trusted proxies;
 				* all zero: not known */
 	char client_ip[46];    /* the same as text, or "" */
+	struct netaddr peer;   /* the connection's other end */
+	bool by_proxy;         /* that is a trusted proxy */
+	bool forwarded_wrong;  /* its word on the client is malformed */
+	const char *client_cert; /* SHA-256 in hex; NULL: showed none */
 	struct uuid request_id;
 	char trace_id[33];  /* W3C traceparent, or "" */
 	int64_t started_us; /* time_mono_us() */
 	int64_t now_us;     /* wall clock, once a request */
 	struct path_param params[PATH_PARAMS_MAX];
 	unsigned nparams;
-	const struct jval *body;     /* validated; NULL: none */
-	const struct jval *query;    /* object of typed values; s is
-				      * the decoded text of each */
-	const struct principal *who; /* NULL: public */
-	const char *actor_kind;      /* for the audit log */
+	const struct jval *body;           /* validated; NULL: none */
+	const struct jval *query;          /* object of typed values; s is
+					    * the decoded text of each */
+	const struct principal *who;       /* NULL: public */
+	const struct signature *signature; /* sent along; proves nothing */
+	const char *actor_kind;            /* for the audit log */
 	struct uuid actor_id;
-	struct uuid key_id; /* the API key in use; nil: none */
-	struct uuid patient_id; /* whom this is about; nil:
-				 * nobody, or several */
+	struct uuid key_id;                 /* the API key in use; nil: none */
+	struct uuid patient_id;             /* whom this is about; nil:
+					     * nobody, or several */
 	const struct data_key *patient_key; /* seals a kept reply; NULL: the
 					     * reply is about no patient */
-	bool audited;           /* an audit row was made */
-	unsigned rate_limit, rate_remaining, rate_reset_s;
+	bool audited;                       /* an audit row was made */
+	struct admission *admission;        /* auth/admit.c's; NULL: none */
+	const char *rate_policy;          /* RateLimit-Policy; NULL: no limit */
+	const char *rate_left;            /* RateLimit */
+	const char *const *rate_violated; /* policies' names, to a NULL */
 	/* the reply */
 	int status;
 	const char *content_type;
@@ -196,14 +211,27 @@ struct ctx *ctx_new(struct http_request *); /* in its own arena */
 void ctx_free(struct ctx **);
 /* A request header's value or NULL; copied into the arena. */
 const char *ctx_header(struct ctx *, const char *name);
-/* A header that may come on several lines, as one list; NULL: on none. */
+/* A header that may come on several lines, as one list (RFC 9110, 5.3), each
+ * without the blanks around it; NULL: on none. */
 const char *ctx_header_list(struct ctx *, const char *name);
+/* Every header line in the order received, Host at the end; values without
+ * the blanks around them. */
+struct ctx_field {
+	const char *name, *value;
+};
+unsigned ctx_fields(struct ctx *, const struct ctx_field **out);
 /* One cookie's value (case-sensitive name) or NULL, also when there are two
  * of that name: nobody can tell which one is the server's. */
 const char *ctx_cookie(struct ctx *, const char *name);
 const struct uuid *ctx_param(const struct ctx *, const char *name);
 /* Body bytes as received; NULL and 0 when there is none. */
 const void *ctx_body(struct ctx *, size_t *len);
+
+/* ---- client_address.c ---------------------------------------------------- */
+/* TRUSTED_PROXIES and PROXY_HEADER, in the parent. */
+enum res proxies_load(char *msg, size_t msglen);
+/* From this host itself, and not on behalf of somebody else. */
+bool ctx_direct_loopback(const struct ctx *);
 
 /* ---- schema.c -------------------------------------------------------------
  */
@@ -243,9 +271,47 @@ enum res reply_unpack(struct ctx *, const void *, size_t);
 /* Adds Date, X-Request-Id, Cache-Control, security and rate headers and hands
  * the reply to Kore; does nothing when the client has gone. */
 void reply_send(struct ctx *);
-/* The problem body Kore's own error replies carry (patches/kore): a static
- * text for a status. */
-const char *problem_static_body(int status, size_t *len);
+
+/*
+ * security.c: the lines of tbl/security_headers.def for a kind of reply, as
+ * one block that ends in CRLF and a NUL, made by security_init() at start-up.
+ * kinds: SECURITY_API for all that is no page; SECURITY_NO_STORE for what no
+ * cache may keep.
+ */
+#define SECURITY_ALWAYS	  0x00
+#define SECURITY_API	  0x01
+#define SECURITY_NO_STORE 0x02
+#define SECURITY_ALL	  (SECURITY_API | SECURITY_NO_STORE)
+void security_init(void);
+const char *security_headers(unsigned kinds, size_t *len);
+
+/* cors.c: reads the allow-list; at start-up, after the settings. */
+void cors_init(void);
+
+/* ---- refusal.c ------------------------------------------------------------ */
+/* The reply to what never became a request; good until the next one. */
+struct refusal {
+	const char *lines; /* header lines, each with its CRLF */
+	const char *body;
+	size_t body_len;
+};
+void refusal_make(enum problem, const char *detail, const struct uuid *id,
+    struct refusal *);
+/* The problem that Kore's own error replies mean; INTERNAL: none of them. */
+enum problem problem_of_status(int status);
+/* A client's address as text, "" when there is none. */
+#define CLIENT_IP_SIZE 46
+void client_address(const struct connection *, char out[CLIENT_IP_SIZE]);
+
+/* if_match.c: pure. The If-Match header, or NULL, and a version that is its
+ * own entity tag (RFC 9110, 13.1.1); weak tags match nothing. */
+enum if_match {
+	IF_MATCH_UNSET = 0,
+	IF_MATCH_YES,
+	IF_MATCH_NO,
+	IF_MATCH_MALFORMED
+};
+enum if_match if_match(const char *header, int32_t version);
 
 /* ---- page.c: keyset pagination
  * ----------------------------------------------- */

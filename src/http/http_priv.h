@@ -6,15 +6,32 @@
 
 #include "http/http.h"
 
-struct connection;	/* Kore's */
-
-/* context_read.c: "" when there is no connection or no Internet address, or
- * no well-formed traceparent. */
-#define CLIENT_IP_SIZE	46
+/* context_read.c: "" when there is no well-formed traceparent. */
 #define TRACE_ID_LEN	32
-void		 client_address(const struct connection *,
-		    char out[CLIENT_IP_SIZE]);
 void		 trace_id_parse(const char *, char out[TRACE_ID_LEN + 1]);
+
+/* client_address.c: fills in peer and client of a new context. */
+void		 client_find(struct ctx *);
+
+/* forwarded.c: pure. The hops that one line of a header names, the nearest
+ * one last: hop[i % HOPS_MAX] for i below n; of many the nearest are kept. */
+enum hop_kind {
+	HOP_UNSET = 0,
+	HOP_ADDRESS,
+	HOP_NAMELESS,	/* unknown, an obscured identifier, or none */
+	HOP_MALFORMED
+};
+#define HOPS_MAX	32
+struct hop {
+	enum hop_kind	kind;
+	struct netaddr	who;
+};
+struct hops {
+	unsigned	n;
+	struct hop	hop[HOPS_MAX];
+};
+void		 forwarded_parse(const char *, struct hops *);
+void		 x_forwarded_for_parse(const char *, struct hops *);
 
 /* router_rows.c: the compiled endpoint table */
 #define SEGMENTS_MAX	12
@@ -38,10 +55,19 @@ void		 router_discard(struct route_row *, unsigned n);
  * or has more than SEGMENTS_MAX parts. "/" has none. */
 enum res	 path_split(const char *, struct segment *, unsigned *n);
 
+/* reply_lines.c: one line; Date and X-Request-Id. */
+void		 reply_line(struct buf *, const char *name, const char *value);
+void		 reply_first_lines(struct buf *, const struct uuid *);
+
 /* accept.c: NOT_ACCEPTABLE when the row answers in JSON and the client takes
  * none. */
 bool		 accept_has_json(const char *);
 enum res	 accept_check(struct ctx *);
+
+/* cors.c: what a listed origin's preflight of a path with these methods is
+ * told; and what every reply says of origins, once it is final. */
+void		 cors_preflight(struct ctx *, const char *methods);
+void		 cors_reply(struct ctx *);
 
 /* schema.c: one query (an object of decoded values) against its schema;
  * mistakes already in err count too. Pointers are "?name". */

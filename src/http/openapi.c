@@ -78,6 +78,9 @@ static const struct field problem_fields[] = {
 	    "urn:uuid: and the request's id, to be quoted to the operator" },
 	{ "errors", FIELD_ARRAY, 0, 1, 50, NULL, &mistake_schema,
 	    "every mistake found, up to 50" },
+	{ "violated-policies", FIELD_ARRAY, 0, 1, 3, NULL, NULL,
+	    "of rate-limited: the names, as in RateLimit-Policy, of the "
+	    "limits that refused" },
 };
 static const struct schema problem_schema = { "Problem", "A problem (RFC 9457)",
 	problem_fields, NELEM(problem_fields) };
@@ -109,11 +112,15 @@ put_headers(struct json_out *out)
 		const char *name, *text;
 	} headers[] = {
 		{ "X-Request-Id", "the request's id, as in the audit log" },
-		{ "RateLimit-Policy", "quota and window in seconds: "
-				      "\"default\";q=6000;w=60" },
+		{ "RateLimit-Policy",
+		    "the limits that the request counts towards, each with "
+		    "the units that may come at once and the seconds in "
+		    "which they come back: \"read-user\";q=2000;w=20, "
+		    "\"read-network\";q=40000;w=20" },
 		{ "RateLimit",
-		    "what is left of the quota, and the seconds "
-		    "until it is whole again: \"default\";r=5999;t=60" },
+		    "of the tightest of them, or those that refused: what "
+		    "is left, and the seconds until it is whole or would let "
+		    "the request pass: \"read-user\";r=1999;t=1" },
 		{ "Location", "the path of what was created" },
 		{ "ETag", "the version in quotes, for If-Match: \"1\"" },
 		{ "Link", "rel=\"next\": the next page (RFC 8288)" },
@@ -253,6 +260,16 @@ put_security_schemes(struct json_out *out)
 	json_kstr(out, "description",
 	    "the cookie of a browser's log-in; a request that changes "
 	    "something also needs its CSRF token in X-CSRF-Token");
+	json_obj_end(out);
+	json_key(out, "apiKey");
+	json_obj(out);
+	json_kstr(out, "type", "http");
+	json_kstr(out, "scheme", "bearer");
+	json_kstr(out, "bearerFormat", "elk_");
+	json_kstr(out, "description",
+	    "an API key, which begins with elk_; one that signs may also sign "
+	    "the request (RFC 9421) with its first 20 characters as keyid, "
+	    "and then need not be sent");
 	json_obj_end(out);
 	json_obj_end(out);
 }

@@ -48,11 +48,14 @@ put_query_parameter(struct json_out *out, const struct field *f)
 	json_obj_end(out);
 }
 
-/* Versioned resources have their version as ETag. */
+/* Versioned resources have their version as ETag; others may say so. */
 static bool
 is_versioned(const struct endpoint *ep)
 {
 	const struct schema *s = ep->reply;
+
+	if (ep->flags & EP_ETAG)
+		return (true);
 
 	for (unsigned i = 0; s != NULL && i < s->nfields; i++)
 		if (s->fields[i].type == FIELD_INTEGER &&
@@ -65,6 +68,8 @@ is_versioned(const struct endpoint *ep)
 static bool
 is_conditional(const struct endpoint *ep)
 {
+	if (ep->flags & EP_ETAG)
+		return (ep->method != METHOD_GET);
 	return ((ep->flags & EP_MERGE_PATCH) && is_versioned(ep));
 }
 
@@ -107,6 +112,7 @@ put_parameters(struct json_out *out, const struct endpoint *ep)
 		    "a day, the request is answered again, not carried out "
 		    "again (Idempotency-Replayed: true)");
 	if (ep->auth == AUTH_SESSION && ep->method != METHOD_GET)
+	if (ep->auth != AUTH_PUBLIC && ep->method != METHOD_GET)
 		put_header_parameter(out, "X-CSRF-Token",
 		    "csrf_token of the log-in: required with the session "
 		    "cookie, not looked at with a bearer token");
@@ -230,12 +236,14 @@ put_responses(struct json_out *out, const struct endpoint *ep)
 static void
 put_security(struct json_out *out, const struct endpoint *ep)
 {
-	static const char *const schemes[] = { "bearer", "cookie" };
+	static const char *const schemes[] = { "bearer", "cookie", "apiKey" };
+	size_t n = 0;
 
+	if (ep->auth != AUTH_PUBLIC)
+		n = ep->auth == AUTH_ANY ? NELEM(schemes) : NELEM(schemes) - 1;
 	json_key(out, "security");
 	json_arr(out);
-	for (size_t i = 0; ep->auth == AUTH_SESSION && i < NELEM(schemes);
-	     i++) {
+	for (size_t i = 0; i < n; i++) {
 		json_obj(out);
 		json_key(out, schemes[i]);
 		json_arr(out);

@@ -1,7 +1,6 @@
 /*
  * Problems as replies (RFC 9457, application/problem+json): those of a
- * request, with its id and the mistakes found in it, and ready-made texts
- * for the errors that Kore answers before there is a context.
+ * request, with its id and the mistakes found in it.
  *
  * The type is a relative reference, "/problems/<slug>"; err.private never
  * leaves the server.
@@ -28,6 +27,17 @@ write_mistakes(struct json_out *out, const struct err *err)
 	json_arr_end(out);
 }
 
+/* As the "quota-exceeded" of draft-ietf-httpapi-ratelimit-headers has it. */
+static void
+write_violated(struct json_out *out, const char *const *names)
+{
+	json_key(out, "violated-policies");
+	json_arr(out);
+	for (; *names != NULL; names++)
+		json_str(out, *names);
+	json_arr_end(out);
+}
+
 static void
 write_problem(
     struct json_out *out, struct ctx *cx, const struct problem_row *row)
@@ -47,6 +57,8 @@ write_problem(
 	    out, "instance", arena_printf(cx->env.arena, "urn:uuid:%s", id));
 	if (err->fields != NULL)
 		write_mistakes(out, err);
+	if (err->problem == PROBLEM_RATE_LIMITED && cx->rate_violated != NULL)
+		write_violated(out, cx->rate_violated);
 	json_obj_end(out);
 }
 
@@ -98,59 +110,4 @@ reply_problem(struct ctx *cx)
 	if (err->retry_after > 0)
 		reply_header(cx, "Retry-After",
 		    arena_printf(cx->env.arena, "%u", err->retry_after));
-}
-
-/* ---- texts for errors without a context --------------------------------- */
-
-struct static_body {
-	int status;
-	const char *text;
-	size_t len;
-};
-#define BODY_TEXT(status, slug, title)                        \
-	"{\"type\":\"/problems/" slug "\",\"title\":\"" title \
-	"\",\"status\":" #status "}"
-#define BODY(status, text)                     \
-	{                                      \
-		status, text, sizeof(text) - 1 \
-	}
-
-static const struct static_body of_problem[PROBLEM_MAX] = {
-#define PROBLEM(id, status, slug, title) \
-	[PROBLEM_##id] = BODY(status, BODY_TEXT(status, slug, title)),
-#include "base/tbl/problems.def"
-#undef PROBLEM
-};
-
-/* Those statuses for which the first row of the table is not the one. */
-static const struct static_body expectation_failed =
-    BODY(417, "{\"type\":\"about:blank\",\"title\":\"Expectation Failed\","
-	      "\"status\":417}");
-
-static const struct static_body *
-static_body(int status)
-{
-	if (status == 417)
-		return (&expectation_failed);
-	/* Kore says 503 when it has too many requests at once. */
-	if (status == 503)
-		return (&of_problem[PROBLEM_BUSY]);
-	for (enum problem p = PROBLEM_UNSET + 1; p < PROBLEM_MAX; p++)
-		if (of_problem[p].status == status)
-			return (&of_problem[p]);
-
-	return (NULL);
-}
-
-const char *
-problem_static_body(int status, size_t *len)
-{
-	const struct static_body *body;
-
-	*len = 0;
-	if ((body = static_body(status)) == NULL)
-		return (NULL);
-	*len = body->len;
-
-	return (body->text);
 }

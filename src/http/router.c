@@ -1,12 +1,15 @@
 /*
  * From a request's path and method to its row of the endpoint table. Paths
- * are compared as they came: escapes, empty and dot segments match nothing,
- * so that nobody behind us can read another path out of the same bytes.
+ * come from the gate, decoded once; they are compared as they are: an empty
+ * segment matches nothing.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/http_priv.h"
+
+/* Read to its end, so that the handler can say that it takes no body. */
+#define BODY_UNWANTED 4096
 
 static struct route_row *rows;
 static unsigned nrows, nlabels;
@@ -90,25 +93,6 @@ router_label_path(unsigned label)
 	return (NULL);
 }
 
-/* Bytes that no URI has, and escapes that are none or hide a control. */
-static bool
-path_malformed(const char *path)
-{
-	unsigned char c;
-
-	if (*path != '/')
-		return (true);
-	for (; *path != '\0'; path++) {
-		c = (unsigned char)*path;
-		if (c == '%' && !hex_pair(path + 1, &c))
-			return (true);
-		if (c < 0x20 || c == 0x7f || (unsigned char)*path >= 0x80)
-			return (true);
-	}
-
-	return (false);
-}
-
 static bool
 segment_matches(
     const struct segment *s, const struct segment *got, struct uuid *id)
@@ -124,6 +108,21 @@ segment_matches(
 	text[UUID_STRLEN] = '\0';
 
 	return (uuid_parse(text, id) == RES_OK);
+}
+
+static bool
+path_matches(
+    const struct route_row *row, const struct segment *segs, unsigned nsegs)
+{
+	struct uuid id;
+
+	if (row->nsegs != nsegs)
+		return (false);
+	for (unsigned i = 0; i < nsegs; i++)
+		if (!segment_matches(&row->segs[i], &segs[i], &id))
+			return (false);
+
+	return (true);
 }
 
 /* Fills cx->params on the way; they count only when the row is taken. */
@@ -164,6 +163,18 @@ allow_header(struct ctx *cx, unsigned methods)
 	}
 	buf_puts(&b, "OPTIONS");
 	reply_header(cx, "Allow", b.data);
+	cors_preflight(cx, b.data);
+}
+
+static unsigned
+all_methods(void)
+{
+	unsigned methods = 0;
+
+	for (unsigned i = 0; i < nrows; i++)
+		methods |= 1u << rows[i].ep->method;
+
+	return (methods);
 }
 
 /* The path is known, with other methods than this one. */
@@ -188,9 +199,9 @@ router_match(struct ctx *cx, const char *resource)
 	const struct route_row *row;
 	unsigned nsegs, methods;
 
-	if (path_malformed(cx->path))
-		return (err_fail(&cx->env.err, PROBLEM_MALFORMED_REQUEST,
-		    "the path has bytes or escapes that no path may have"));
+	/* All of the server (RFC 9110, 9.3.7). */
+	if (strcmp(cx->path, "*") == 0 && cx->method == METHOD_OPTIONS)
+		return (other_method(cx, all_methods()));
 
 	methods = 0;
 	if (path_split(cx->path, segs, &nsegs) != RES_OK)
@@ -212,4 +223,24 @@ router_match(struct ctx *cx, const char *resource)
 	cx->nparams = 0;
 
 	return (err_fail(&cx->env.err, PROBLEM_NOT_FOUND, "%s", ""));
+}
+
+int64_t
+router_body_limit(const char *method, const char *path)
+{
+	struct segment segs[SEGMENTS_MAX];
+	const struct route_row *row;
+	unsigned nsegs;
+
+	if (path_split(path, segs, &nsegs) != RES_OK)
+		return (-1);
+	for (row = rows; row < rows + nrows; row++) {
+		if (strcmp(method_name(row->ep->method), method) != 0 ||
+		    !path_matches(row, segs, nsegs))
+			continue;
+		return (row->ep->body != NULL ? (int64_t)row->ep->body_max :
+						BODY_UNWANTED);
+	}
+
+	return (-1);
 }

@@ -36,7 +36,7 @@ void db_register(struct db_stmt *);
 	}
 
 /* Bound parameters, binary format. Values are copied into the arena. */
-#define DB_ARGS_MAX 24
+#define DB_ARGS_MAX 32
 struct db_args {
 	struct arena *arena;
 	int n;

@@ -86,6 +86,8 @@ bool request_alive(const struct http_request *);
 unsigned request_live(void);
 /* How many ran to their end after their client had gone (for metrics). */
 uint64_t request_orphans(void);
+/* How many were answered 503 for want of a coroutine (for metrics). */
+uint64_t request_refused(void);
 
 /* await.c: one coroutine waits, one callback signals; in any order. */
 struct wait {

@@ -22,7 +22,7 @@
 #include "loop/loop_priv.h"
 
 static unsigned live;
-static uint64_t orphans;
+static uint64_t orphans, refused;
 
 static void
 request_wake(struct co *c)
@@ -69,16 +69,12 @@ request_end(struct http_request *req, struct co *c)
 int
 request_run(struct http_request *req, void (*fn)(struct http_request *))
 {
-	static const char busy[] =
-	    "{\"type\":\"/problems/busy\",\"title\":\"The service is at its "
-	    "limit\",\"status\":503}";
 	struct co *c = req->hdlr_extra;
 
 	if (c == NULL && (c = request_start(req, fn)) == NULL) {
-		http_response_header(
-		    req, "content-type", "application/problem+json");
-		http_response_header(req, "retry-after", "1");
-		http_response(req, 503, busy, sizeof(busy) - 1);
+		refused++;
+		/* The module's error hook words it. */
+		http_response(req, 503, NULL, 0);
 		return (KORE_RESULT_OK);
 	}
 	if (c->ready)
@@ -158,4 +154,10 @@ uint64_t
 request_orphans(void)
 {
 	return (orphans);
+}
+
+uint64_t
+request_refused(void)
+{
+	return (refused);
 }

@@ -75,6 +75,7 @@ log_request(const struct log_request *r)
 	log_line_str(l, "event.outcome", outcome(r), MAX_WORD);
 	put_exchange(l, r);
 	log_line_str(l, "client.ip", r->client_ip, MAX_WORD);
+	log_line_str(l, "tls.client.hash.sha256", r->client_cert, MAX_WORD);
 	log_line_str(l, "user.id", r->user_id, MAX_WORD);
 	log_line_str(l, "trace.id", r->trace_id, MAX_TOKEN);
 	log_line_str(l, "error.type", r->problem, MAX_WORD);

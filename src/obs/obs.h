@@ -49,6 +49,7 @@ struct log_request {
 	int64_t		 duration_us;
 	size_t		 bytes_in, bytes_out;
 	const char	*client_ip;
+	const char	*client_cert;	/* SHA-256 of its certificate, or NULL */
 	const char	*user_id;	/* UUID, not a name */
 	const char	*request_id, *trace_id;
 	const char	*problem;	/* slug */

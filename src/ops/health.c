@@ -1,13 +1,17 @@
 /*
  * GET /health/live and /health/ready. Live: the loop turns. Ready: the
- * database and Redis answer this worker, and it is not draining.
+ * database and Redis answer this worker, it knows the network rules, and it
+ * is not draining.
  */
+#include "guard/guard.h"
 #include "io/io.h"
 #include "ops/ops.h"
 
 static const struct field check_fields[] = {
 	{ "postgresql", FIELD_ENUM, 0, 0, 0, "ok|down", NULL, "the database" },
 	{ "redis", FIELD_ENUM, 0, 0, 0, "ok|down", NULL, "sessions, limits" },
+	{ "network_rules", FIELD_ENUM, 0, 0, 0, "ok|unread", NULL,
+	    "whether this worker has read them" },
 	{ "draining", FIELD_BOOLEAN, 0, 0, 0, NULL, NULL,
 	    "true while shutting down" },
 };
@@ -65,7 +69,8 @@ co_fn enum res
 health_ready(struct ctx *cx)
 {
 	bool db = postgresql_answers(cx), redis = redis_answers(cx);
-	bool ok = db && redis && !loop_draining();
+	bool rules = guard_network_ready();
+	bool ok = db && redis && rules && !loop_draining();
 	struct json_out *o = json_out_new(cx->env.arena);
 
 	json_obj(o);
@@ -74,6 +79,7 @@ health_ready(struct ctx *cx)
 	json_obj(o);
 	json_kstr(o, "postgresql", db ? "ok" : "down");
 	json_kstr(o, "redis", redis ? "ok" : "down");
+	json_kstr(o, "network_rules", rules ? "ok" : "unread");
 	json_kbool(o, "draining", loop_draining());
 	json_obj_end(o);
 	json_obj_end(o);

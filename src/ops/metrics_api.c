@@ -1,6 +1,7 @@
 /*
  * GET /metrics: Prometheus text, summed over the workers. Open to loopback;
- * from elsewhere only with the bearer token of METRICS_TOKEN_FILE.
+ * from elsewhere, and from a trusted proxy on the same host, only with the
+ * bearer token of METRICS_TOKEN_FILE.
  */
 #include <stdio.h>
 #include <string.h>
@@ -52,8 +53,7 @@ allowed(struct ctx *cx)
 	const char *h = ctx_header(cx, "authorization");
 	uint8_t got[TOKEN_HASH_BYTES];
 
-	if (strncmp(cx->client_ip, "127.", 4) == 0 ||
-	    strcmp(cx->client_ip, "::1") == 0)
+	if (ctx_direct_loopback(cx))
 		return (true);
 	if (!token_set || h == NULL || strncasecmp(h, "bearer ", 7) != 0)
 		return (false);
@@ -114,4 +114,5 @@ ops_gauges(void)
 	metric_track(METRIC_REDIS_CONNECTS, redis.connects);
 	metric_track(METRIC_REDIS_LOSSES, redis.losses);
 	metric_track(METRIC_COROUTINE_ORPHANS, request_orphans());
+	metric_track(METRIC_COROUTINE_REFUSED, request_refused());
 }

@@ -14,7 +14,8 @@ co_fn enum res health_ready(struct ctx *);
 co_fn enum res health_db_ping(struct env *);
 co_fn enum res metrics_get(struct ctx *);
 co_fn enum res openapi_get(struct ctx *);
-extern const struct schema schema_health;
+co_fn enum res service_get(struct ctx *);
+extern const struct schema schema_health, schema_service;
 
 /* Reads the metrics token, if one is set. In the parent, before chroot. */
 enum res ops_init(char *msg, size_t msglen);

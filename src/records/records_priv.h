@@ -83,15 +83,6 @@ bool	 birth_before(const struct patient *, int64_t at_us);
 /* False also when nothing is noted. */
 bool	 birth_noted_before(const struct uuid *patient, int64_t at_us);
 
-/* if_match.c: pure. RFC 9110, 13.1.1; weak tags match nothing. */
-enum if_match {
-	IF_MATCH_UNSET = 0,
-	IF_MATCH_YES,
-	IF_MATCH_NO,
-	IF_MATCH_MALFORMED
-};
-enum if_match if_match(const char *header, int32_t version);
-
 /* patients.c: each with its audit row. */
 co_fn enum res patient_create(struct ctx *, struct patient *);
 co_fn enum res patient_read(struct ctx *, const struct uuid *,

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "records/records_priv.h"
+#include "http/http.h"
 
 static const char *
 skip_blanks(const char *s)
