@@ -52,6 +52,8 @@ instance_env() {
 	# shellcheck source=/dev/null
 	. "$RUN/ports.env"
 	[ "$UNPRIVILEGED" = yes ] && flags='-n -r'
+	local mtls=/dev/null mtls_port=${ELEUSIS_MTLS_PORT:-}
+	[ -z "$mtls_port" ] || mtls=conf/mtls.kore.conf
 	local -A env=(
 		[ELEUSIS_VAR]=$VAR
 		[ELEUSIS_PORT]=$port
@@ -85,12 +87,16 @@ instance_env() {
 		[KORE_CERTFILE]=server.pem
 		[KORE_CERTKEY]=server.key
 		[KORE_FLAGS]=$flags
+		[KORE_MTLS]=$mtls
+		[KORE_MTLS_BIND]="${ELEUSIS_MTLS_BIND:-127.0.0.1} $mtls_port"
+		[KORE_MTLS_DOMAIN]="${ELEUSIS_MTLS_NAME:-mtls.localhost} {"
+		[KORE_MTLS_CLIENT_CA]=etc/ssl/client-ca.pem
 	)
 	# Settings given by the caller stay in force after a restart.
 	while IFS='=' read -r name _; do
 		[ -n "${env[$name]+x}" ] || env[$name]=${!name}
 	done < <(env | grep -E '^ELEUSIS_[A-Z0-9_]+=' |
-	    grep -vE '^ELEUSIS_(CACHE|BIND|WORKERS)=')
+	    grep -vE '^ELEUSIS_(CACHE|BIND|WORKERS|MTLS_[A-Z_]+)=')
 	(
 		umask 077
 		for name in $(printf '%s\n' "${!env[@]}" | sort); do
@@ -126,7 +132,19 @@ instance_chroot() {
 	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
 		[ -r "$file" ] && install -m 644 "$file" "$root$file"
 	done
+	if [ -n "${ELEUSIS_MTLS_PORT:-}" ]; then
+		instance_client_ca "$root/etc/ssl/client-ca.pem"
+	fi
 	chmod 755 "$root"
+}
+
+# Whose clients may come in at the second listener. A file that cannot be used
+# would end each worker at its start.
+instance_client_ca() {
+	local file=${ELEUSIS_MTLS_CLIENT_CA:-}
+	[ -n "$file" ] || die "ELEUSIS_MTLS_PORT needs ELEUSIS_MTLS_CLIENT_CA"
+	"$TOP/$BUILD/eleusisctl" tls check "$file"
+	install -m 644 "$file" "$1"
 }
 
 # The key manager's chroot: certificate and key, which it can read and not
@@ -135,12 +153,24 @@ instance_keymgr() {
 	local dir=$VAR/keymgr
 	if is_root; then
 		install -d -m 750 -o root -g "$KEY_USER" "$dir"
-		install -m 440 -o root -g "$KEY_USER" \
-		    "$CERT/server.pem" "$CERT/server.key" "$dir"
 	else
 		install -d -m 700 "$dir"
-		install -m 400 "$CERT/server.pem" "$CERT/server.key" "$dir"
 	fi
+	keymgr_install "$CERT/server.pem" "$CERT/server.key"
+}
+
+# keymgr_install CERT KEY: each file is whole at any time. Of the two together
+# the key manager takes none unless they match.
+keymgr_install() {
+	local dir=$VAR/keymgr
+	local -a how=(-m 400)
+	if is_root; then
+		how=(-m 440 -o root -g "$KEY_USER")
+	fi
+	install "${how[@]}" "$1" "$dir/server.pem.new"
+	install "${how[@]}" "$2" "$dir/server.key.new"
+	mv "$dir/server.key.new" "$dir/server.key"
+	mv "$dir/server.pem.new" "$dir/server.pem"
 }
 
 instance_secrets() {

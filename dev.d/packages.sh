@@ -9,18 +9,19 @@ package_list() {
 	done
 }
 
-# Those of the lists that are not installed, on one line.
+# Those of the lists that are not installed, on one line. What an installed
+# package provides counts: nodejs from elsewhere brings npm along.
 packages_missing() {
 	local wanted have
 	wanted=$(package_list "$@" | sort -u)
-	# shellcheck disable=SC2086
-	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted \
-	    2>/dev/null | sed -n 's/^installed //p' | sort -u)
+	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}, ${Provides}\n' |
+	    sed -n 's/^installed //p' | tr ',' '\n' |
+	    sed -e 's/ *(.*//' -e 's/^ *//' | sort -u)
 	comm -23 <(printf '%s\n' "$wanted") <(printf '%s\n' "$have") |
 	    tr '\n' ' ' | sed 's/ $//'
 }
 
-# Two Debian packages would start servers of their own: they must not. Prints
+# Some Debian packages would start servers of their own: they must not. Prints
 # nothing; both are undone by packages_after.
 packages_before() {
 	POLICY=/usr/sbin/policy-rc.d
@@ -42,9 +43,12 @@ packages_after() {
 	if [ "$MAIN_CLUSTER_OURS" = yes ] && [ -e "$MAIN_CLUSTER" ]; then
 		pg_dropcluster 15 main || true
 	fi
-	if [[ " $1 " == *" redis-server "* ]] && [ -d /run/systemd/system ]; then
-		systemctl disable redis-server || true
-	fi
+	local unit
+	for unit in redis-server nginx haproxy; do
+		[[ " $1 " == *" $unit "* ]] || continue
+		[ -d /run/systemd/system ] || continue
+		systemctl disable "$unit" || true
+	done
 }
 
 # packages_ensure LIST...: installs what is missing; no apt call otherwise.

@@ -14,6 +14,22 @@ venv_ensure() {
 	printf '%s\n' "$want" >"$venv/.requirements"
 }
 
+# The scanner of headers, with exactly what its lock file pins; offline from
+# then on. Its scripts are not run: they would only fetch a list of hosts.
+observatory_ensure() {
+	local dir=$TOP/var/observatory lock=$TOP/tests/observatory want
+	want=$(cat "$lock"/package*.json | sha256sum)
+	[ "$(cat "$dir/.lock" 2>/dev/null)" = "$want" ] && return
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$lock"/package*.json "$dir"
+	(cd "$dir" && npm ci --ignore-scripts --force --omit=optional --no-audit \
+	    --no-fund)
+	printf '{}\n' \
+	    >"$dir/node_modules/@mdn/mdn-http-observatory/conf/hsts-preload.json"
+	printf '%s\n' "$want" >"$dir/.lock"
+}
+
 steps_python() {
 	step "Packages for tests" packages-test \
 	    "check the network and apt's sources" packages_ensure test
@@ -67,11 +83,19 @@ private_instance() {
 no_limits() {
 	export ELEUSIS_RATE_AUTH=1000000 ELEUSIS_RATE_READ=100000000
 	export ELEUSIS_RATE_WRITE=100000000 ELEUSIS_RATE_PREDICT=100000000
+	export ELEUSIS_LOCKOUT_FREE=1000000 ELEUSIS_LOCKOUT_NETWORK_FREE=1000000
+	export ELEUSIS_LOCKOUT_ALERT=1000000
+	export ELEUSIS_RATE_EXPORT=100000000
 }
 
 # Hundreds of users log in during the tests: their hashes are cheap ones.
 cheap_hashes() {
 	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
+}
+
+# Tests wait for all workers to follow a change of the network rules.
+eager_workers() {
+	export ELEUSIS_NETWORK_RULES_POLL_MS=100
 }
 
 # The sanitizers need what the sandbox forbids: it is off in that build. Leaks
@@ -133,10 +157,13 @@ cmd_test() {
 		asan_settings
 	fi
 	cheap_hashes
-	steps 11
+	eager_workers
+	steps 12
 	packages_as_root steps_build run services build test
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
+	step "Scanner of headers" observatory \
+	    "check the network; ./dev clean starts afresh" observatory_ensure
 	step "Unit tests and tools" units \
 	    "the compiler's message above names the line to mend" \
 	    make_here units tools
@@ -245,6 +272,10 @@ cmd_bench() {
 	export ELEUSIS_PROBE_URL
 	"$TOP/var/venv/bin/python" "$TOP/loadtest/bench" --no-forest "$@" || rc=$?
 	say ""
+	"$TOP/var/venv/bin/python" "$TOP/loadtest/handshakes.py" --seconds 2 \
+	    --rounds 3 || rc=$?
+	say ""
 	"$TOP/var/venv/bin/python" "$TOP/loadtest/forest_bench.py" "$BUILD" || rc=$?
+	"$TOP/var/venv/bin/python" "$TOP/loadtest/admit_bench.py" || rc=$?
 	return "$rc"
 }

@@ -442,14 +442,18 @@ def test_a_late_signature_goes_to_nobody(instance):
     """The reply to a handshake that was given up is not the next one's signature."""
     instance.restart(KORE_WORKERS="1")
     try:
-        for _ in range(4):
-            late_signature(instance)
+        ended_well = [late_signature(instance) for _ in range(4)]
+        assert any(ended_well)
     finally:
         instance.restart()
 
 
-def late_signature(instance) -> None:
-    """The first reply meets the second request: the parent, which passes them on, waits."""
+def late_signature(instance) -> bool:
+    """The first reply meets the second request: the parent, which passes them on, waits.
+
+    Did the second handshake end well? After one in vain a worker waits a tenth of a second
+    only, so on a busy machine it may be given up too; it must not get a wrong signature.
+    """
     parent = instance.parent_pid()
     manager = next(p for p in process.children(parent) if "keymgr" in process.title(p))
     with paused(manager):
@@ -460,11 +464,13 @@ def late_signature(instance) -> None:
         try:
             time.sleep(0.1)
             second = pool.submit(greet, instance)
-            time.sleep(0.2)
+            time.sleep(0.03)
         finally:
             os.kill(parent, signal.SIGCONT)
-        second.result()
+        failure = second.exception()
+    assert failure is None or "alert" in str(failure).lower(), failure
     greet(instance)
+    return failure is None
 
 
 @contextlib.contextmanager

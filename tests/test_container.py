@@ -12,6 +12,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections import Counter
@@ -19,8 +20,9 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from lib import data, image, process, raw
+from lib import data, image, process, raw, tls
 from lib.client import Api
+from lib.pki import Authority, openssl
 from lib.scratch import new_database
 from lib.tables import ROOT
 
@@ -85,7 +87,13 @@ def own_redis(builder):
 
 
 @pytest.fixture(scope="module")
-def settings(instance, builder, compose, own_redis):
+def clients(tmp_path_factory):
+    """The authority of those who may come in at the second listener."""
+    return Authority(tmp_path_factory.mktemp("clients"), "clients")
+
+
+@pytest.fixture(scope="module")
+def settings(instance, builder, compose, own_redis, clients):
     """docker-compose.yml's environment, with the addresses of this machine."""
     port = free_port()
     secret = builder.scratch / "secrets"
@@ -93,6 +101,7 @@ def settings(instance, builder, compose, own_redis):
     for name in ("eleusis_server", "eleusis_owner"):
         shutil.copy(instance.keys / f"{name}.pw", secret / name)
     (secret / "redis").write_text(own_redis.password)
+    shutil.copy(clients.pair.cert, secret / "clients.pem")
     with new_database(instance) as database:
         here = {
             "ELEUSIS_PORT": str(port),
@@ -104,6 +113,9 @@ def settings(instance, builder, compose, own_redis):
             "ELEUSIS_DB_NAME": database.name,
             "ELEUSIS_REDIS_HOST": "127.0.0.1",
             "ELEUSIS_REDIS_PORT": str(own_redis.port),
+            "ELEUSIS_MTLS_PORT": str(free_port()),
+            "ELEUSIS_MTLS_BIND": "127.0.0.1",
+            "ELEUSIS_MTLS_CLIENT_CA": "/run/secrets/clients.pem",
         }
         yield compose["services"]["api"]["environment"] | here | {"ELEUSIS_DATA": DATA}
 
@@ -145,9 +157,9 @@ def served(builder, container, settings):
 
 
 def ready(served) -> bool:
-    with contextlib.suppress(OSError), raw.connection(served) as tls:
-        tls.sendall(raw.head(served, "GET", "/health/ready"))
-        return raw.status(raw.receive(tls)) == 200
+    with contextlib.suppress(OSError), raw.connection(served) as made:
+        made.sendall(raw.head(served, "GET", "/health/ready"))
+        return raw.status(raw.receive(made)) == 200
     return False
 
 
@@ -264,13 +276,54 @@ def test_a_limit_of_open_files_is_in_force(served):
         assert int(re.search(r"Max open files +(\d+)", limits).group(1)) >= 16384
 
 
+def test_the_second_listener(served, settings, clients):
+    pair = clients.issue("client", usage="clientAuth")
+    trust = ssl.create_default_context(cafile=served.ca)
+    trust.load_cert_chain(pair.cert, pair.key)
+    port = int(settings["ELEUSIS_MTLS_PORT"])
+    with tls.connected(served, trust, port=port, name="mtls.localhost") as made:
+        assert tls.get(made, host="mtls.localhost").startswith(b"HTTP/1.1 200")
+    bare = ssl.create_default_context(cafile=served.ca)
+    with (
+        pytest.raises((ssl.SSLError, ConnectionError)),
+        tls.connected(served, bare, port=port, name="mtls.localhost") as made,
+    ):
+        made.recv(1)
+
+
+def test_a_certificate_is_exchanged(builder, container, served):
+    """A new pair is put beside the old one's place, checked, and taken without a restart."""
+    home = builder.scratch / "data" / "tls"
+    parent = image.kore_parent(served.child.pid)
+    children = process.children(parent)
+    kept = {name: (home / name).read_bytes() for name in ("server.pem", "server.key")}
+    openssl(
+        "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost", "-keyout", home / "server.key",
+        "-out", home / "server.pem",
+    )  # fmt: skip
+    done = container.run(f"{PREFIX}/docker/entrypoint", "reload")
+    assert done.returncode == 0, done.stdout + done.stderr
+    process.wait_until(lambda: ready(served), 5, "the new certificate")
+    assert process.children(parent) == children
+
+    (home / "server.pem").write_bytes(kept["server.pem"])
+    done = container.run(f"{PREFIX}/docker/entrypoint", "reload")
+    assert done.returncode != 0
+    assert "key-mismatch" in done.stderr
+    (home / "server.key").write_bytes(kept["server.key"])
+    done = container.run(f"{PREFIX}/docker/entrypoint", "reload")
+    assert done.returncode == 0, done.stdout + done.stderr
+    process.wait_until(lambda: ready(served), 5, "the old certificate")
+
+
 def test_sigterm_finishes_what_was_begun(served, clinician):
     """The last test: 20 requests are under way, each is answered, and it ends with 0."""
     with contextlib.ExitStack() as stack:
         every = [stack.enter_context(raw.connection(served, 30)) for _ in range(20)]
-        for tls in every:
+        for made in every:
             body = json.dumps(data.patient()).encode()
-            tls.sendall(
+            made.sendall(
                 raw.head(
                     served, "POST", "/v1/patients", f"Authorization: Bearer {clinician.token}",
                     "Content-Type: application/json", f"Content-Length: {len(body)}",
@@ -278,6 +331,6 @@ def test_sigterm_finishes_what_was_begun(served, clinician):
                 + body
             )  # fmt: skip
         os.kill(image.kore_parent(served.child.pid), signal.SIGTERM)
-        statuses = Counter(raw.status(raw.receive(tls)) for tls in every)
+        statuses = Counter(raw.status(raw.receive(made)) for made in every)
     assert statuses == {201: 20}, served.output.read_text()[-3000:]
     assert served.child.wait(40) == 0, served.output.read_text()[-3000:]

@@ -9,7 +9,7 @@ from lib.tables import ROOT, SRC, problems
 
 TOP = {
     "conf", "src", "assets", "cert", "migrations", "kore.conf", "Dockerfile", "loadtest", "tests",
-    "dev", "docker-compose.yml", "docs", "patches", "models", "web", "Makefile", "README.md",
+    "clients", "dev", "docker-compose.yml", "docs", "patches", "models", "web", "Makefile", "README.md",
     "CHANGELOG.md", "LICENSE",
 }  # fmt: skip
 

@@ -28,6 +28,8 @@ FUNCTIONS = {
     "patient_create", "patient_get", "patient_list", "patient_update", "patient_key",
     "observation_create", "observation_list", "observation_get", "observation_latest",
     "prediction_create", "prediction_get",
+    "network_revision", "network_changes", "network_list", "network_get", "network_add",
+    "network_change", "network_remove",
     "reply_claim", "reply_keep", "replies_forget",
 }  # fmt: skip
 
@@ -121,6 +123,9 @@ def test_definer_functions_fix_their_search_path(owner):
         "SELECT count(*) FROM eleusis.observation",
         "SELECT count(*) FROM eleusis.prediction",
         "SELECT count(*) FROM eleusis.schema_migration",
+        "SELECT count(*) FROM eleusis.network_rule",
+        "UPDATE eleusis.network_rule_list SET revision = 0",
+        "SELECT eleusis.network_revision_next(gen_random_uuid(), 0)",
         "SELECT password_hash FROM eleusis.app_user",
         "SELECT email FROM eleusis.app_user",
         "UPDATE eleusis.app_user SET role = 'admin'",

@@ -45,6 +45,14 @@ def header_parameters(operation: dict) -> set[str]:
     return {p["name"] for p in operation.get("parameters", []) if p["in"] == "header"}
 
 
+CONDITIONAL = {
+    ("PATCH", "/v1/patients/{patient_id}"),
+    ("POST", "/v1/network-rules"),
+    ("PATCH", "/v1/network-rules/{rule_id}"),
+    ("DELETE", "/v1/network-rules/{rule_id}"),
+}
+
+
 def test_headers_of_requests_are_declared(contract):
     for method, template, operation in contract.operations():
         wanted = set()
@@ -52,7 +60,7 @@ def test_headers_of_requests_are_declared(contract):
             wanted.add("X-CSRF-Token")
         if method == "POST" and operation["x-audit-action"].endswith(".create"):
             wanted.add("Idempotency-Key")
-        if (method, template) == ("PATCH", "/v1/patients/{patient_id}"):
+        if (method, template) in CONDITIONAL:
             wanted.add("If-Match")
         assert header_parameters(operation) == wanted, (method, template)
 
@@ -64,7 +72,9 @@ def test_waiting_times_are_declared(contract, status):
 
 
 def test_operations_need_a_session_unless_public(contract):
-    public = {"/v1/auth/login", "/health/live", "/health/ready", "/metrics", "/openapi.json"}
+    public = {
+        "/", "/v1/auth/login", "/health/live", "/health/ready", "/metrics", "/openapi.json",
+    }  # fmt: skip
     everywhere = contract.document.get("security", [])
     for _, template, operation in contract.operations():
         needs = [s for s in operation.get("security", everywhere) if s]
@@ -95,7 +105,7 @@ def test_scopes_are_named(contract):
 
 
 @pytest.fixture(scope="module")
-def replies(anonymous, clinician, auditor, log_in, patient, new_user):
+def replies(anonymous, admin, clinician, auditor, log_in, patient, new_user):
     """One success of every operation, and some refusals, by method and path."""
     made = []
 
@@ -120,6 +130,14 @@ def replies(anonymous, clinician, auditor, log_in, patient, new_user):
     keep(clinician.get(f"/v1/predictions/{prediction['id']}"))
     keep(auditor.get("/v1/audit/events", limit=20))
     keep(auditor.get(f"/v1/audit/events/{prediction['audit_event_id']}"))
+    rule = {"action": "deny", "network": "198.51.100.0/24", "note": "as an example"}
+    made_rule = keep(admin.post("/v1/network-rules", {"rules": [rule]})).json()["items"][0]
+    keep(auditor.get("/v1/network-rules", limit=5))
+    keep(auditor.post("/v1/network-rules/check", {"address": "198.51.100.7"}))
+    rule_path = f"/v1/network-rules/{made_rule['id']}"
+    keep(auditor.get(rule_path))
+    keep(admin.patch(rule_path, {"note": None}))
+    keep(admin.http.delete(rule_path))
     for mode in ("bearer", "cookie"):
         who = new_user("service")
         login = {"email": who.email, "password": who.password, "mode": mode}
@@ -129,7 +147,8 @@ def replies(anonymous, clinician, auditor, log_in, patient, new_user):
     change = {"current_password": leaver.password, "new_password": data.password()}
     keep(leaver.post("/v1/auth/password", change))
     keep(leaver.post("/v1/auth/logout"))
-    for public in ("/health/live", "/health/ready", "/metrics", "/openapi.json"):
+    keep(admin.post(f"/v1/users/{leaver.user['id']}/unlock"))
+    for public in ("/", "/health/live", "/health/ready", "/metrics", "/openapi.json"):
         keep(anonymous.get(public))
     for refused in (
         anonymous.get("/v1/me"),

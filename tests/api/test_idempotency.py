@@ -216,9 +216,12 @@ def test_while_the_first_is_under_way(instance, clinician):
 
             def claimed() -> bool:
                 with connect(instance) as db:
-                    return db.execute(
-                        "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'"
-                    ).fetchone()["n"] > 0
+                    return (
+                        db.execute(
+                            "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory'"
+                        ).fetchone()["n"]
+                        > 0
+                    )
 
             wait_until(claimed, 2.5, "the key was not claimed", 0.01)
             problem(send(clinician, PATIENTS, body, key), "idempotency-key-in-flight")

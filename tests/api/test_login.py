@@ -1,5 +1,7 @@
 """Log-in, log-out, the account, and changing a password."""
 
+import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -72,6 +74,27 @@ def test_wrong_password_and_unknown_user_look_the_same(anonymous, user):
     first, second = problem(wrong, "bad-credentials"), problem(unknown, "bad-credentials")
     assert without_identity(first) == without_identity(second)
     assert set(wrong.headers) == set(unknown.headers)
+
+
+def test_a_refusal_takes_the_same_time_whatever_the_reason(instance, anonymous, new_user):
+    """All are hashed and recorded; a hash left out would show as a half or less."""
+    who, shut = new_user("clinician"), new_user("clinician")
+    instance.ctl("user", "disable", shut.email)
+    asked = {
+        "unknown": {"email": data.email(), "password": who.password},
+        "wrong": credentials(who, password=data.password()),
+        "disabled, right": credentials(shut),
+        "disabled, wrong": credentials(shut, password=data.password()),
+    }
+    took: dict[str, list[float]] = {name: [] for name in asked}
+    for _ in range(25):
+        for name, body in asked.items():
+            start = time.perf_counter()
+            reply = anonymous.post(LOGIN, body)
+            took[name].append(time.perf_counter() - start)
+            problem(reply, "bad-credentials")
+    medians = {name: statistics.median(each) for name, each in took.items()}
+    assert max(medians.values()) < 1.5 * min(medians.values()), medians
 
 
 def test_password_is_matched_with_case_and_in_full(anonymous, user):

@@ -41,8 +41,19 @@ OPERATIONS = {
     "prediction read": (
         "GET", "/v1/predictions/{prediction}", "predictions:read", "prediction.read", 200, 404,
     ),
+    "user unlock": ("POST", "/v1/users/{user}/unlock", "users:unlock", "user.unlock", 400, 400),
     "audit list": ("GET", "/v1/audit/events", "audit:read", "audit.list", 200, 200),
     "audit read": ("GET", "/v1/audit/events/{event}", "audit:read", "audit.read", 200, 200),
+    "rule list": ("GET", "/v1/network-rules", "network:read", "-", 200, 200),
+    "rule read": ("GET", "/v1/network-rules/{rule}", "network:read", "-", 404, 404),
+    "rule check": ("POST", "/v1/network-rules/check", "network:read", "-", 422, 422),
+    "rule create": ("POST", "/v1/network-rules", "network:write", "network.create", 422, 422),
+    "rule update": (
+        "PATCH", "/v1/network-rules/{rule}", "network:write", "network.update", 422, 422,
+    ),
+    "rule delete": (
+        "DELETE", "/v1/network-rules/{rule}", "network:write", "network.delete", 404, 404,
+    ),
 }  # fmt: skip
 
 PUBLIC = {
@@ -77,6 +88,8 @@ def things(clinician, patient):
         "observation": observation["id"],
         "prediction": prediction["id"],
         "event": prediction["audit_event_id"],
+        "user": clinician.user["id"],
+        "rule": NOWHERE,
     }
 
 
@@ -86,7 +99,7 @@ def test_a_role_may_do_what_its_scopes_say(instance, users, things, name, role):
     method, path, scope, action, own, foreign = OPERATIONS[name]
     # An empty object is a mistake everywhere but in a merge patch.
     body = {"given_name": 1} if method == "PATCH" else {}
-    sent = {} if method == "GET" else {"json": body}
+    sent = {} if method in ("GET", "DELETE") else {"json": body}
     reply = users[role].http.request(method, path.format(**things), **sent)
     if scope in roles()[role]:
         assert reply.status_code == (own if role == "clinician" else foreign), reply.text
@@ -101,7 +114,7 @@ def test_a_role_may_do_what_its_scopes_say(instance, users, things, name, role):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_without_a_session_nothing_opens(anonymous, things, name):
     method, path, *_ = OPERATIONS[name]
-    sent = {} if method == "GET" else {"json": {}}
+    sent = {} if method in ("GET", "DELETE") else {"json": {}}
     problem(anonymous.http.request(method, path.format(**things), **sent), "unauthenticated", set())
 
 

@@ -167,6 +167,75 @@ origins(void **state UNUSED)
 }
 
 static void
+assert_cors(const char *env, const char *list, const char *why)
+{
+	char told[128];
+	enum res res;
+
+	setenv("ELEUSIS_CORS_ORIGINS", list, 1);
+	snprintf(told, sizeof(told), "env = %s\n", env);
+	res = load(told);
+	if (why == NULL) {
+		if (res != RES_OK)
+			fail_msg("%s", msg);
+		return;
+	}
+	if (res != RES_ERR)
+		fail_msg("accepted: %s", list);
+	snprintf(told, sizeof(told), "cors_origins: %s", why);
+	assert_told(told);
+}
+
+static void
+cors_origins(void **state UNUSED)
+{
+	char many[CORS_ORIGINS_MAX * 16 + 32] = "";
+	char longest[CORS_ORIGIN_SIZE + 16] = "https://";
+
+	assert_cors("staging", "", NULL);
+	assert_cors(
+	    "staging", " https://a.example  https://b.example:8443 ", NULL);
+	assert_cors("dev", "http://localhost:5173 http://[::1]:1", NULL);
+	assert_cors("staging", "http://localhost:5173", "must begin with");
+	assert_cors("dev", "http://a.example", "must begin with");
+	assert_cors("dev", "http://localhost:80", "browsers leave the");
+	assert_cors("staging", "*", "any origin (*) is not");
+	assert_cors("staging", "https://a.example *", "any origin (*) is not");
+	assert_cors("staging", "https://*.example", "scheme, host (lower");
+	assert_cors("staging", "https://A.example", "scheme, host (lower");
+	assert_cors("staging", "https://a.example/", "scheme, host (lower");
+	assert_cors("staging", "https://a.example,https://b.example",
+	    "scheme, host (lower");
+	assert_cors("staging", "null", "must begin with");
+	assert_cors("staging", "https://a.example:443", "browsers leave the");
+	assert_cors("staging", "https://a.example:", "the port is not one");
+	assert_cors("staging", "https://a.example:0", "the port is not one");
+	assert_cors(
+	    "staging", "https://a.example:65536", "the port is not one");
+	assert_cors("staging", "https://a.example:080", "the port is not one");
+
+	memset(longest + 8, 'a', CORS_ORIGIN_SIZE - 9);
+	assert_cors("staging", longest, NULL);
+	strcat(longest, "a");
+	assert_cors("staging", longest, "an origin is too long");
+	for (unsigned i = 0; i < CORS_ORIGINS_MAX; i++)
+		strcat(many, "https://a.de ");
+	assert_cors("staging", many, NULL);
+	strcat(many, "https://a.de");
+	assert_cors("staging", many, "too many origins");
+}
+
+static void
+preloading_needs_a_year(void **state UNUSED)
+{
+	assert_int_equal(load("hsts_max_age_s = 31535999\n"), RES_ERR);
+	assert_told("hsts_preload: needs an hsts_max_age_s of 31536000");
+	assert_int_equal(load("hsts_max_age_s = 31536000\n"), RES_OK);
+	assert_int_equal(
+	    load("hsts_max_age_s = 0\nhsts_preload = false\n"), RES_OK);
+}
+
+static void
 production_refuses_dev(void **state UNUSED)
 {
 	static const char *const local[] = { "https://localhost",
@@ -256,6 +325,8 @@ main(void)
 		TEST(all_mistakes_at_once),
 		TEST(file_must_be_there),
 		TEST(origins),
+		TEST(cors_origins),
+		TEST(preloading_needs_a_year),
 		TEST(production_refuses_dev),
 		TEST(small_report),
 		TEST(print_is_a_settings_file),

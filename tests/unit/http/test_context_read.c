@@ -19,6 +19,30 @@ headers_are_found_in_any_case(void **state UNUSED)
 	fixture_end(&fx);
 }
 
+/* RFC 9110, 5.3 and 5.5: joined in their order, without blanks around. */
+static void
+headers_on_several_lines_are_joined(void **state UNUSED)
+{
+	const struct ctx_field *fields;
+	struct fixture fx;
+
+	fixture_start(&fx, METHOD_GET, "/x");
+	fixture_header(&fx, "X-Thing", " \ta, b\t ");
+	fixture_header(&fx, "Other", "");
+	fixture_header(&fx, "x-thing", "c");
+	assert_string_equal(ctx_header_list(&fx.cx, "x-THING"), "a, b, c");
+	assert_string_equal(ctx_header_list(&fx.cx, "other"), "");
+	assert_null(ctx_header_list(&fx.cx, "none"));
+	assert_int_equal(ctx_fields(&fx.cx, &fields), 4);
+	assert_string_equal(fields[0].name, "X-Thing");
+	assert_string_equal(fields[0].value, "a, b");
+	assert_string_equal(fields[1].value, "");
+	assert_string_equal(fields[2].name, "x-thing");
+	assert_string_equal(fields[3].name, "host");
+	assert_string_equal(fields[3].value, "localhost:8443");
+	fixture_end(&fx);
+}
+
 static void
 cookie_is(const char *line, const char *second, const char *value)
 {
@@ -120,6 +144,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(headers_are_found_in_any_case),
+		cmocka_unit_test(headers_on_several_lines_are_joined),
 		cmocka_unit_test(cookies_are_found),
 		cmocka_unit_test(addresses_are_shown),
 		cmocka_unit_test(trace_ids_are_checked),

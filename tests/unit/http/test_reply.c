@@ -129,32 +129,33 @@ failing_in_silence_is_internal(void **state UNUSED)
 }
 
 static void
-static_bodies_are_problems(void **state UNUSED)
+refusals_are_problems(void **state UNUSED)
 {
 	static const int statuses[] = { 400, 404, 405, 408, 411, 413, 414, 417,
 		421, 431, 500, 501, 503, 505 };
-	const char *text;
+	struct refusal r;
 	struct arena *arena;
 	struct jval *v;
-	size_t len;
+	struct uuid id;
 
+	assert_int_equal(settings_load(NULL, (char[512]){ 0 }, 512), RES_OK);
+	security_init();
 	arena = arena_new();
+	uuid_v7(&id);
 	for (size_t i = 0; i < NELEM(statuses); i++) {
-		text = problem_static_body(statuses[i], &len);
-		assert_non_null(text);
-		assert_int_equal(strlen(text), len);
-		v = parse_json(arena, text);
+		refusal_make(
+		    problem_of_status(statuses[i]), "so it is", &id, &r);
+		assert_int_equal(strlen(r.body), r.body_len);
+		v = parse_json(arena, r.body);
 		assert_int_equal(json_get(v, "status")->i, statuses[i]);
 		assert_non_null(json_get_str(v, "title"));
-		assert_non_null(json_get_str(v, "type"));
-		if (statuses[i] != 417)
-			assert_non_null(
-			    strstr(json_get_str(v, "type"), "/problems/"));
-		assert_ptr_equal(problem_static_body(statuses[i], &len), text);
+		assert_non_null(strstr(json_get_str(v, "type"), "/problems/"));
+		assert_string_equal(json_get_str(v, "detail"), "so it is");
+		assert_non_null(strstr(r.lines, "\r\nx-request-id: "));
+		assert_memory_equal(r.lines, "date: ", 6);
 	}
-	assert_non_null(strstr(problem_static_body(503, &len), "/busy\""));
-	assert_null(problem_static_body(200, &len));
-	assert_int_equal(len, 0);
+	assert_int_equal(problem_of_status(503), PROBLEM_BUSY);
+	assert_int_equal(problem_of_status(200), PROBLEM_INTERNAL);
 	arena_destroy(&arena);
 }
 
@@ -215,7 +216,7 @@ main(void)
 		cmocka_unit_test(problems_are_complete),
 		cmocka_unit_test(problems_have_their_headers),
 		cmocka_unit_test(failing_in_silence_is_internal),
-		cmocka_unit_test(static_bodies_are_problems),
+		cmocka_unit_test(refusals_are_problems),
 		cmocka_unit_test(every_problem_is_documented),
 	};
 

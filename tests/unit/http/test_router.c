@@ -250,15 +250,15 @@ odd_paths_match_nothing(void **state UNUSED)
 	FINDS(GET, NULL, "/v1/%74hings", "not-found");
 	FINDS(GET, NULL, "/V1/things", "not-found");
 	FINDS(GET, NULL, "/1/2/3/4/5/6/7/8/9/10/11/12/13", "not-found");
-	FINDS(GET, NULL, "/v1/things%", "malformed-request");
-	FINDS(GET, NULL, "/v1/things%2", "malformed-request");
-	FINDS(GET, NULL, "/v1/things%zz", "malformed-request");
-	FINDS(GET, NULL, "/v1/things%00", "malformed-request");
-	FINDS(GET, NULL, "/v1/things\x7f", "malformed-request");
-	FINDS(GET, NULL, "/v1/th\tings", "malformed-request");
-	FINDS(GET, NULL, "/v1/th\xc3\xadngs", "malformed-request");
-	FINDS(GET, NULL, "http://x/v1/things", "malformed-request");
-	FINDS(GET, NULL, "", "malformed-request");
+	FINDS(GET, NULL, "/v1/things%", "not-found");
+	FINDS(GET, NULL, "/v1/things%2", "not-found");
+	FINDS(GET, NULL, "/v1/things%zz", "not-found");
+	FINDS(GET, NULL, "/v1/things%00", "not-found");
+	FINDS(GET, NULL, "/v1/things\x7f", "not-found");
+	FINDS(GET, NULL, "/v1/th\tings", "not-found");
+	FINDS(GET, NULL, "/v1/th\xc3\xadngs", "not-found");
+	FINDS(GET, NULL, "http://x/v1/things", "not-found");
+	FINDS(GET, NULL, "", "not-found");
 }
 
 static void

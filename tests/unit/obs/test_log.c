@@ -207,7 +207,7 @@ test_longest_request(void **state)
 	huge[sizeof(huge) - 1] = '\0';
 	r = (struct log_request){ huge, huge, 503, INT64_MAX / 1000,
 		SIZE_MAX / 2, SIZE_MAX / 2, huge, huge, huge, huge, huge, huge,
-		huge, true };
+		huge, huge, true };
 	log_request(&r);
 	text = slurp();
 	assert_in_range(strlen(text), 1000, 4096);
@@ -248,6 +248,8 @@ test_request(void **state)
 		.bytes_in = 77,
 		.bytes_out = 880,
 		.client_ip = "2001:db8::1",
+		.client_cert = "9F86D081884C7D659A2FEAA0C55AD015A3BF4F1B2B0B822"
+			       "CD15D6C15B0F00A08",
 		.user_id = "0190c3f4-0000-7000-8000-000000000001",
 		.request_id = "r-1",
 		.problem = "validation-failed",
@@ -266,6 +268,8 @@ test_request(void **state)
 	assert_int_equal(get_int(v, "http.request.body.bytes"), 77);
 	assert_int_equal(get_int(v, "http.response.body.bytes"), 880);
 	assert_string_equal(get_str(v, "client.ip"), r.client_ip);
+	assert_string_equal(
+	    get_str(v, "tls.client.hash.sha256"), r.client_cert);
 	assert_string_equal(get_str(v, "user.id"), r.user_id);
 	assert_string_equal(get_str(v, "http.request.id"), "r-1");
 	assert_string_equal(get_str(v, "error.type"), r.problem);
