@@ -19,8 +19,8 @@ from psycopg.rows import dict_row
 
 COMMANDS = [
     "keys create", "keys check", "migrate", "user create", "user list", "user disable",
-    "user enable", "user reset-password", "user unlock", "network list", "network clear",
-    "settings", "tls check", "version",
+    "user enable", "user reset-password", "user unlock", "api-key list", "api-key revoke",
+    "network list", "network clear", "settings", "tls check", "version",
 ]  # fmt: skip
 ONETIME = re.compile(r"one-time password[^:\n]*[: ]\s*(\S{24,31})\b")
 SETTING = re.compile(r'^SETTING\((\w+), \w+, "([^"]*)",', re.M)

@@ -102,7 +102,7 @@ def test_the_api_shows_them(server, admin, auditor):
         settled(server, now().replace(year=2020), "127.0.0.0/24", 1)
     items = auditor.get("/v1/audit/events", action="access.denied").json()["items"]
     assert items
-    assert items[0]["actor"] == {"kind": "anonymous", "id": None}
+    assert items[0]["actor"] == {"kind": "anonymous", "id": None, "key_id": None}
 
 
 def test_refusals_wait_for_postgresql_and_rules_stay(server, admin):

@@ -30,6 +30,8 @@ FUNCTIONS = {
     "prediction_create", "prediction_get",
     "network_revision", "network_changes", "network_list", "network_get", "network_add",
     "network_change", "network_remove",
+    "api_key_by_prefix", "api_key_create", "api_key_get", "api_key_list", "api_key_update",
+    "api_key_rotate", "api_key_revoke", "api_key_used",
     "reply_claim", "reply_keep", "replies_forget",
 }  # fmt: skip
 
@@ -123,6 +125,11 @@ def test_definer_functions_fix_their_search_path(owner):
         "SELECT count(*) FROM eleusis.observation",
         "SELECT count(*) FROM eleusis.prediction",
         "SELECT count(*) FROM eleusis.schema_migration",
+        "SELECT count(*) FROM eleusis.api_key",
+        "SELECT count(*) FROM eleusis.api_key_shown",
+        "SELECT count(*) FROM eleusis.api_key_managed",
+        "UPDATE eleusis.api_key SET revoked_at = NULL",
+        "SELECT eleusis.api_key_refuse(gen_random_uuid(), 'admin', gen_random_uuid())",
         "SELECT count(*) FROM eleusis.network_rule",
         "UPDATE eleusis.network_rule_list SET revision = 0",
         "SELECT eleusis.network_revision_next(gen_random_uuid(), 0)",

@@ -1,6 +1,7 @@
 """/openapi.json: valid, complete, and true of what the server answers."""
 
 import json
+from datetime import timedelta
 
 import jsonschema
 import pytest
@@ -138,6 +139,16 @@ def replies(anonymous, admin, clinician, auditor, log_in, patient, new_user):
     keep(auditor.get(rule_path))
     keep(admin.patch(rule_path, {"note": None}))
     keep(admin.http.delete(rule_path))
+    signing = {"alg": "hmac-sha256"}
+    sent = {"name": "a key", "scopes": ["self"], "signature": signing, "limits": {"read": 9}}
+    key = keep(clinician.post("/v1/api-keys", sent | {"networks": ["10.0.0.0/8"]})).json()
+    key_path = f"/v1/api-keys/{key['id']}"
+    keep(clinician.get("/v1/api-keys", limit=5))
+    keep(clinician.get(key_path))
+    keep(clinician.patch(key_path, {"expires_at": data.instant(timedelta(days=1))}))
+    keep(clinician.post(f"{key_path}/rotate", {"overlap_seconds": 60}))
+    keep(clinician.http.delete(key_path))
+    keep(clinician.get(key_path))
     for mode in ("bearer", "cookie"):
         who = new_user("service")
         login = {"email": who.email, "password": who.password, "mode": mode}

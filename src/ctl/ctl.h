@@ -159,7 +159,24 @@ enum res	 ctl_lockout_clear(const char *email);
 /* ctl_sessions.c: ends a user's sessions in Redis; RES_ERR after warning. */
 enum res	 ctl_sessions_end(const char *user_id);
 
+/* ctl_apikey_db.c */
+PGresult	*ctl_apikey_rows(PGconn *, const char *email); /* NULL: all */
+PGresult	*ctl_apikey_live(PGconn *, const char *user_id); /* prefixes */
+/* RES_ERR after saying that there is no such key. */
+enum res	 ctl_apikey_exists(PGconn *, const char *prefix);
+/* changed: false when it was revoked already. */
+enum res	 ctl_apikey_end(PGconn *, const char *prefix, bool *changed);
+
+/* ctl_apikey.c: the prefixes of a user's keys that are not revoked, with a
+ * space behind each; how many. */
+enum res	 ctl_apikeys_live(PGconn *, const char *user_id, char **, int *);
+/* Makes the servers ask the database for them, and frees the text; RES_ERR
+ * after warning. */
+enum res	 ctl_apikeys_forget(char **prefixes);
+
 /* The commands */
+enum ctl_exit	 ctl_apikey_list(const struct ctl_args *);
+enum ctl_exit	 ctl_apikey_revoke(const struct ctl_args *);
 enum ctl_exit	 ctl_keys_create(const struct ctl_args *);
 enum ctl_exit	 ctl_keys_check(const struct ctl_args *);
 enum ctl_exit	 ctl_migrate(const struct ctl_args *);

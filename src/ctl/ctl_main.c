@@ -33,6 +33,11 @@ static const struct ctl_option email_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct ctl_option apikey_options[] = {
+	{ "user", "EMAIL", "only the keys of this user" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct ctl_option settings_options[] = {
 	{ "markdown", NULL, "print the documentation, not the values" },
 	{ NULL, NULL, NULL },
@@ -81,6 +86,15 @@ static const struct ctl_command commands[] = {
 	    "Forgets the failures of the account, from every address and\n"
 	    "device. Those of a whole network stay.",
 	    email_options, true, ctl_user_unlock },
+	{ "api-key list", NULL, "list the API keys",
+	    "Prefix, state, end, last use, user, name and scopes. Keys "
+	    "themselves\nare nowhere: only a hash of each is kept.",
+	    apikey_options, true, ctl_apikey_list },
+	{ "api-key revoke", "PREFIX", "end an API key, or all of a user's",
+	    "At once and for good.\n"
+	    "Exit status 3: done, but Redis could not be reached, and the "
+	    "servers\nmay believe the key for a minute.",
+	    apikey_options, true, ctl_apikey_revoke },
 	{ "network list", NULL, "list the network rules in force", NULL, NULL,
 	    true, ctl_network_list },
 	{ "network clear", NULL, "remove every network rule",

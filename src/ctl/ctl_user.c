@@ -4,6 +4,7 @@
  * once, on standard output, and kept nowhere.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
@@ -230,6 +231,18 @@ ctl_user_list(const struct ctl_args *args UNUSED)
 	return (res != NULL ? CTL_DONE : CTL_FAILED);
 }
 
+/* Sessions and API keys, as the servers believe them. */
+static enum ctl_exit
+shut_out(const char *id, char **prefixes)
+{
+	enum ctl_exit code = end_sessions(id);
+
+	if (*prefixes == NULL || ctl_apikeys_forget(prefixes) != RES_OK)
+		return (CTL_SESSIONS_REMAIN);
+
+	return (code);
+}
+
 static enum ctl_exit
 set_disabled(const struct ctl_args *args, bool disabled)
 {
@@ -237,6 +250,8 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	enum res res;
 	PGconn *pg;
 	const char *word;
+	char *prefixes = NULL;
+	int n;
 	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
 
 	if (email_of(args, NULL, email) != RES_OK)
@@ -248,13 +263,15 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	res = ctl_user_id(pg, email, id);
 	if (res == RES_OK)
 		res = ctl_user_set_disabled(pg, email, disabled, &changed);
+	if (res == RES_OK && disabled)
+		(void)ctl_apikeys_live(pg, id, &prefixes, &n);
 	PQfinish(pg);
 	if (res != RES_OK)
 		return (CTL_FAILED);
 	printf("%s %s %s\n", email, changed ? "is" : "was already", word);
 
 	/* Also of one who was: an earlier run may not have reached Redis. */
-	return (disabled ? end_sessions(id) : CTL_DONE);
+	return (disabled ? shut_out(id, &prefixes) : CTL_DONE);
 }
 
 enum ctl_exit
@@ -285,6 +302,22 @@ reset_password(PGconn *pg, const char *email)
 	return (res);
 }
 
+/* Keys do not hang on the password: who resets it should know of them. */
+static void
+mention_keys(PGconn *pg, const char *email, const char *id)
+{
+	char *prefixes;
+	int n;
+
+	if (ctl_apikeys_live(pg, id, &prefixes, &n) != RES_OK)
+		return;
+	free(prefixes);
+	if (n > 0)
+		printf("API keys stay good: %d; eleusisctl api-key revoke "
+		       "--user %s ends them\n",
+		    n, email);
+}
+
 enum ctl_exit
 ctl_user_reset_password(const struct ctl_args *args)
 {
@@ -300,6 +333,8 @@ ctl_user_reset_password(const struct ctl_args *args)
 	res = ctl_user_id(pg, email, id);
 	if (res == RES_OK)
 		res = reset_password(pg, email);
+	if (res == RES_OK)
+		mention_keys(pg, email, id);
 	PQfinish(pg);
 
 	return (res == RES_OK ? end_sessions(id) : CTL_FAILED);

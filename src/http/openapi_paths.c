@@ -111,7 +111,6 @@ put_parameters(struct json_out *out, const struct endpoint *ep)
 		    "a new UUID for a new request: repeated with it within "
 		    "a day, the request is answered again, not carried out "
 		    "again (Idempotency-Replayed: true)");
-	if (ep->auth == AUTH_SESSION && ep->method != METHOD_GET)
 	if (ep->auth != AUTH_PUBLIC && ep->method != METHOD_GET)
 		put_header_parameter(out, "X-CSRF-Token",
 		    "csrf_token of the log-in: required with the session "

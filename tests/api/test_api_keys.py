@@ -563,6 +563,23 @@ def test_a_public_key_changes_with_a_rotation(clinician):
     assert rotated(clinician, key, public_key=other)["signature"]["public_key"] == other
 
 
+def test_a_repeated_request_is_answered_again(instance, clinician):
+    """With an Idempotency-Key whoever lost the reply gets the same secrets, not other ones."""
+    name, sent = str(data.uuid7()), body(signature={"alg": "hmac-sha256"})
+    headers = {"idempotency-key": name}
+    first = clinician.post("/v1/api-keys", sent, headers=headers)
+    again = clinician.post("/v1/api-keys", sent, headers=headers)
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert again.json() == first.json()
+    key = first.json()
+    accepted(instance, key["key"])
+    headers = {"idempotency-key": str(data.uuid7())}
+    turns = [clinician.post(path(key, "/rotate"), {}, headers=headers) for _ in range(2)]
+    assert turns[0].json() == turns[1].json()
+    refused(instance, key["key"])
+    accepted(instance, turns[0].json()["key"])
+
+
 # ---- revocation ---------------------------------------------------------------
 
 
@@ -726,3 +743,87 @@ def test_of_two_rotations_at_once_one_holds(instance, clinician):
     for former in fresh:
         if former is not last:
             refused(instance, former["key"])
+
+
+# ---- eleusisctl ---------------------------------------------------------------
+
+
+def test_eleusisctl_lists_keys(instance, log_in):
+    user = log_in("clinician")
+    key, gone = made(user, name="for the ward"), made(user)
+    user.http.delete(path(gone))
+    lines = instance.ctl("api-key", "list", "--user", user.email.upper()).stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        [key["prefix"], "active"],
+        [gone["prefix"], "revoked"],
+    ]
+    assert user.email in lines[0]
+    assert "for the ward" in lines[0]
+    assert key["prefix"] in instance.ctl("api-key", "list").stdout
+    assert not KEY.search(instance.ctl("api-key", "list").stdout)
+
+
+def test_eleusisctl_revokes_one(instance, clinician):
+    key, other = made(clinician), made(clinician)
+    for one in (key, other):
+        accepted(instance, one["key"])
+    assert "is revoked" in instance.ctl("api-key", "revoke", key["prefix"]).stdout
+    refused(instance, key["key"])
+    accepted(instance, other["key"])
+    assert clinician.get(path(key)).json()["status"] == "revoked"
+    assert "was already" in instance.ctl("api-key", "revoke", key["prefix"]).stdout
+    with connect(instance) as db:
+        rows = db.execute(
+            "SELECT action, actor_kind, detail FROM eleusis.audit_event WHERE object_id = %s"
+            " AND actor_kind = 'system'",
+            [key["id"]],
+        ).fetchall()
+    assert [(r["action"], r["detail"]["tool"]) for r in rows] == [("api_key.revoke", "eleusisctl")]
+
+
+def test_eleusisctl_revokes_a_users(instance, log_in, clinician):
+    user = log_in("clinician")
+    keys, other = [made(user) for _ in range(3)], made(clinician)
+    for key in keys:
+        accepted(instance, key["key"])
+    done = instance.ctl("api-key", "revoke", "--user", user.email)
+    assert done.stdout.count("is revoked") == 3
+    for key in keys:
+        refused(instance, key["key"])
+    accepted(instance, other["key"])
+    assert "no API keys" in instance.ctl("api-key", "revoke", "--user", user.email).stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "status"),
+    [
+        ([], 2),
+        (["elk_0123456789abcdef", "--user", "a@example.org"], 2),
+        (["elk_0123456789abcdef"], 1),
+        (["elk_0123456789abcdef_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"], 2),
+        (["--user", "nobody@nowhere.example"], 1),
+    ],
+)
+def test_eleusisctl_refuses(instance, args, status):
+    done = instance.ctl("api-key", "revoke", *args, check=False)
+    assert done.returncode == status
+    assert "eleusisctl" in done.stderr
+
+
+def test_eleusisctl_says_when_redis_is_away(instance, clinician):
+    """The key is revoked; that somebody may believe it for a minute is said."""
+    key = made(clinician)
+    done = instance.ctl("api-key", "revoke", key["prefix"], check=False, ELEUSIS_REDIS_PORT="1")
+    assert done.returncode == 3
+    assert "minute" in done.stderr
+    assert clinician.get(path(key)).json()["status"] == "revoked"
+    assert instance.ctl("api-key", "revoke", key["prefix"]).returncode == 0
+    refused(instance, key["key"])
+
+
+def test_a_password_reset_mentions_keys(instance, log_in):
+    user = log_in("clinician")
+    key = made(user)
+    said = instance.ctl("user", "reset-password", user.email).stdout
+    assert "API keys stay good: 1" in said
+    accepted(instance, key["key"])

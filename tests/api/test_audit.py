@@ -40,7 +40,7 @@ def test_events_of_an_object(auditor, clinician, story):
             "client_ip", "detail",
         }  # fmt: skip
         assert item["outcome"] == "allowed"
-        assert item["actor"] == {"kind": "user", "id": clinician.user["id"]}
+        assert item["actor"] == {"kind": "user", "id": clinician.user["id"], "key_id": None}
         assert item["object"] == {"type": "patient", "id": patient_id}
         assert item["client_ip"] in ("127.0.0.1", "::1")
         assert item["detail"] is None or isinstance(item["detail"], dict)

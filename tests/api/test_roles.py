@@ -44,6 +44,14 @@ OPERATIONS = {
     "user unlock": ("POST", "/v1/users/{user}/unlock", "users:unlock", "user.unlock", 400, 400),
     "audit list": ("GET", "/v1/audit/events", "audit:read", "audit.list", 200, 200),
     "audit read": ("GET", "/v1/audit/events/{event}", "audit:read", "audit.read", 200, 200),
+    "key list": ("GET", "/v1/api-keys", "keys:write", "api_key.list", 200, 200),
+    "key create": ("POST", "/v1/api-keys", "keys:write", "api_key.create", 422, 422),
+    "key read": ("GET", "/v1/api-keys/{key}", "keys:write", "api_key.read", 404, 404),
+    "key update": ("PATCH", "/v1/api-keys/{key}", "keys:write", "api_key.update", 422, 422),
+    "key rotate": (
+        "POST", "/v1/api-keys/{key}/rotate", "keys:write", "api_key.rotate", 404, 404,
+    ),
+    "key revoke": ("DELETE", "/v1/api-keys/{key}", "keys:write", "api_key.revoke", 404, 404),
     "rule list": ("GET", "/v1/network-rules", "network:read", "-", 200, 200),
     "rule read": ("GET", "/v1/network-rules/{rule}", "network:read", "-", 404, 404),
     "rule check": ("POST", "/v1/network-rules/check", "network:read", "-", 422, 422),
@@ -58,6 +66,7 @@ OPERATIONS = {
 
 PUBLIC = {
     ("POST", "/v1/auth/login"),
+    ("GET", "/"),
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -90,6 +99,7 @@ def things(clinician, patient):
         "event": prediction["audit_event_id"],
         "user": clinician.user["id"],
         "rule": NOWHERE,
+        "key": NOWHERE,
     }
 
 

@@ -10,7 +10,6 @@
 
 #include "keys_fixture.h"
 
-
 static void
 hash(const char *a, const char *b, uint8_t out[DIGEST_BYTES])
 {
