@@ -49,6 +49,7 @@ def header_parameters(operation: dict) -> set[str]:
 CONDITIONAL = {
     ("PATCH", "/v1/patients/{patient_id}"),
     ("POST", "/v1/network-rules"),
+    ("PATCH", "/v1/api-keys/{key_id}"),
     ("PATCH", "/v1/network-rules/{rule_id}"),
     ("DELETE", "/v1/network-rules/{rule_id}"),
 }
@@ -59,7 +60,7 @@ def test_headers_of_requests_are_declared(contract):
         wanted = set()
         if {"cookie": []} in operation.get("security", []) and method != "GET":
             wanted.add("X-CSRF-Token")
-        if method == "POST" and operation["x-audit-action"].endswith(".create"):
+        if method == "POST" and operation["x-audit-action"].endswith((".create", ".rotate")):
             wanted.add("Idempotency-Key")
         if (method, template) in CONDITIONAL:
             wanted.add("If-Match")

@@ -20,7 +20,7 @@ def line(method: str, path: str, headers: dict[str, str], body: str = "") -> str
 
 def signed(url: str, key: dict, patients: list[str], number: int) -> list[str]:
     """GETs of patients, each with a signature and a nonce of its own."""
-    signer = Signer(key["prefix"], Hmac(key["signing_secret"]))
+    signer = Signer(key["prefix"], Hmac(key["hmac_secret"]))
     where = urlsplit(url)
     found = []
     for n in range(number):

@@ -2,9 +2,9 @@
 
 import hashlib
 import secrets
-import uuid
 from dataclasses import dataclass
 
+from lib import data
 from lib.client import Api
 from lib.db import connect
 
@@ -46,7 +46,7 @@ def make(instance, user: dict, **columns) -> Key:
     prefix = "elk_" + "".join(secrets.choice(ALPHABET) for _ in range(16))
     text = f"{prefix}_{secrets.token_urlsafe(32)}"
     row = {
-        "id": str(uuid.uuid4()),
+        "id": str(data.uuid7()),
         "user_id": user["id"],
         "created_by": user["id"],
         "prefix": prefix,

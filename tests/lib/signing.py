@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner, algorithms
 from http_message_signatures.resolvers import MappingKeyResolver
 
-from lib import apikeys
+from lib import apikeys, data
 from lib.apikeys import Key, subkey
 from lib.client import Api
 
@@ -90,7 +90,7 @@ def from_reply(made: dict) -> Signer:
 
 
 def hmac_signer(instance, user: dict, **columns) -> Signer:
-    key_id, secret = str(uuid.uuid4()), os.urandom(32)
+    key_id, secret = str(data.uuid7()), os.urandom(32)
     key = apikeys.make(
         instance, user, id=key_id, sign_alg="hmac-sha256",
         sign_key=seal_secret(instance, key_id, secret), **columns,

@@ -1,6 +1,5 @@
 """One connection pool, one identity, and repetitions that do no harm."""
 
-import contextlib
 import json as jsonlib
 import random
 import ssl
@@ -16,6 +15,7 @@ from eleusis_client.signing import Signer
 
 REPEATABLE = {"rate-limited", "unavailable", "busy", "idempotency-key-in-flight"}
 LONGEST_WAIT = 60.0  # seconds
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 class Client:
@@ -84,26 +84,29 @@ class Client:
             fields["Idempotency-Key"] = f'"{idempotency_key}"'
         safe = method in ("GET", "HEAD") or idempotency_key is not None
         for attempt in range(1, self.attempts + 1):
-            reply = self._once(method, path, content, params, fields)
-            if reply is not None and reply.is_success:
-                return reply.json() if reply.content else None
-            problem = Problem.of(reply) if reply is not None else None
-            if problem and not self._again(problem, safe):
-                raise problem
-            if attempt == self.attempts or not (problem or safe):
-                raise problem or NoAnswer(idempotency_key)
+            last = attempt == self.attempts
+            problem = None
+            try:
+                reply = self._once(method, path, content, params, fields)
+            except httpx.TransportError as error:
+                if last or not (safe or isinstance(error, NOT_SENT)):
+                    raise NoAnswer(str(error), idempotency_key) from error
+            else:
+                if reply.is_success:
+                    return reply.json() if reply.content else None
+                problem = Problem.of(reply)
+                if last or not self._again(problem, safe):
+                    raise problem
             self._pause(attempt, problem)
-        raise AssertionError("not reached")
+        raise ValueError("attempts must be at least 1")
 
-    def _once(self, method, path, content, params, fields) -> httpx.Response | None:
+    def _once(self, method, path, content, params, fields) -> httpx.Response:
         request = self.http.build_request(
             method, path, content=content or None, params=params, headers=fields
         )
         if self.signer:
             request.headers.update(self.signer.headers(method, str(request.url), content))
-        with contextlib.suppress(httpx.TransportError):
-            return self.http.send(request)
-        return None
+        return self.http.send(request)
 
     @staticmethod
     def _again(problem: Problem, safe: bool) -> bool:
@@ -130,6 +133,23 @@ class Client:
             if not page.get("next_cursor"):
                 return
             params["cursor"] = page["next_cursor"]
+
+    # ---- API keys, as the session of their owner -----------------------------------
+
+    def create_key(self, key: dict) -> dict:
+        """The only reply that has the key's text (`key`) and its `hmac_secret`."""
+        return self.request("POST", "/v1/api-keys", key)
+
+    def change_key(self, key_id: str, patch: dict) -> dict:
+        return self.request("PATCH", f"/v1/api-keys/{key_id}", patch)
+
+    def rotate_key(self, key_id: str, overlap_seconds: int = 0, **more: Any) -> dict:
+        """New secrets; the former ones are good for so many seconds more."""
+        body = {"overlap_seconds": overlap_seconds} | more
+        return self.request("POST", f"/v1/api-keys/{key_id}/rotate", body)
+
+    def revoke_key(self, key_id: str) -> None:
+        self.request("DELETE", f"/v1/api-keys/{key_id}")
 
     # ---- what one does most ----------------------------------------------------
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import httpx
 
 
-@dataclass
+@dataclass(eq=False)
 class Problem(Exception):
     """A problem document (RFC 9457). `type` is the stable part to match on."""
 
@@ -18,7 +18,7 @@ class Problem(Exception):
     retry_after: float | None = None
 
     def __str__(self) -> str:
-        fields = "".join(f"\n  {e['pointer']}: {e['detail']}" for e in self.errors)
+        fields = "".join(f"\n  {e['pointer']}: {e.get('detail', '')}" for e in self.errors)
         return f"{self.status} {self.type}: {self.detail or self.title}{fields}"
 
     @classmethod
@@ -26,7 +26,9 @@ class Problem(Exception):
         try:
             document = reply.json()
         except ValueError:
-            document = {}
+            document = None
+        if not isinstance(document, dict):
+            document = {}  # from something between us and the server
         wait = reply.headers.get("retry-after", "")
         return cls(
             status=reply.status_code,
@@ -40,9 +42,9 @@ class Problem(Exception):
 
 
 class NoAnswer(Exception):
-    """No reply after all attempts. A write may or may not have happened: repeat it with
-    `idempotency_key` to find out."""
+    """No reply after all attempts; `__cause__` says why. A write may or may not have happened:
+    repeat it with `idempotency_key` to find out."""
 
-    def __init__(self, idempotency_key: str | None):
-        super().__init__("no answer from the server")
+    def __init__(self, why: str, idempotency_key: str | None):
+        super().__init__(f"no answer from the server: {why}")
         self.idempotency_key = idempotency_key

@@ -1,0 +1,63 @@
+"""Every example of the documents for API consumers is run, and prints what is shown there."""
+
+import pytest
+from lib import examples
+from lib.tables import ROOT
+
+
+def test_access_by_example(instance, tmp_path):
+    document = (ROOT / "docs/api-access.md").read_text()
+    done = examples.run(document, "docs/api-access.md", tmp_path, ELEUSIS_VAR=str(instance.var))
+    assert done == document.count("\n```bash") + document.count("\n```python") + document.count(
+        "\n```javascript"
+    )
+    assert not list(tmp_path.glob("tmp.*")), "the document's last block leaves its directory"
+
+
+def test_the_python_client_by_example(instance, clinician, tmp_path):
+    name = "clients/python/README.md"
+    done = examples.run(
+        (ROOT / name).read_text(), name, tmp_path,
+        ELEUSIS_URL=instance.url,
+        ELEUSIS_CA=instance.ca,
+        ELEUSIS_EMAIL=clinician.email,
+        ELEUSIS_PASSWORD=clinician.password,
+        HOME=str(tmp_path),
+    )  # fmt: skip
+    assert done > 3
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ("```bash\nfalse\ntrue\n```\n", "line 1 failed: false"),
+        ("```bash\nfalse | true\n```\n", "failed"),
+        ("```bash\nif true; then\n```\n", "syntax error"),
+        ("```bash\nexit 0\n```\n", "status"),
+        ("```bash\necho a\n```\n", "does not show"),
+        ("```bash\necho a\n```\n```text\nb\n```\n", "shows\nb\nbut bash printed\na"),
+        ("```bash\necho a; echo b\n```\n```text\na\n```\n", "but bash printed"),
+        ("```text\na\n```\n", "nothing printed"),
+        ("```python\n# a.py\nraise SystemExit(3)\n```\n", "status 3"),
+        ("```python\nprint()\n```\n", "names no file"),
+        ('```javascript\n// a.mjs\nthrow new Error("x");\n```\n', "Error: x"),
+        ("```javascript\n// a.mjs\nawait fetch('https://localhost:1');\n```\n", "fetch failed"),
+        ("```bash\necho 1\n```\n```python\n# a.py\nprint(2)\n```\n```text\n1\n```\n", "(python)"),
+        ("```sh\ntrue\n```\n", "what language"),
+        ("~~~bash\nfalse\n~~~\n", "not understood"),
+    ],
+)  # fmt: skip
+def test_broken_examples_are_found(tmp_path, monkeypatch, document, complaint):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(examples, "ROOT", tmp_path)
+    with pytest.raises(AssertionError) as caught:
+        examples.run(document, "a.md", tmp_path)
+    assert complaint in str(caught.value)
+
+
+def test_shapes():
+    same = examples.shape('{"id":"01a20b2f-3a58-7e41-9c1f-0d5a2a6f1c55","n":3,"t":"\u2026"}')
+    assert same.fullmatch('{"id":"01a20b30-3a58-7e41-9c1f-0d5a2a6f1c55","n":3,"t":"x"}')
+    assert not same.fullmatch('{"id":"01a20b30-3a58-7e41-9c1f-0d5a2a6f1c55","n":4,"t":"x"}')
+    assert not same.fullmatch('{"id":"7","n":3,"t":"x"}')
+    assert not same.fullmatch('{"id":"01a20b30-3a58-7e41-9c1f-0d5a2a6f1c55","n":3,"t":"\n"}')
