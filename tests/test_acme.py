@@ -126,7 +126,16 @@ def challenges(acme) -> Path:
     server.server_close()
 
 
-def test_a_certificate_comes_into_service(instance, acme, challenges, home):
+@pytest.fixture
+def named(instance):
+    """The server, answering for the certificate's name too."""
+    instance.restart(ELEUSIS_HOSTS=f"{NAME}:{instance.address[1]}")
+    yield instance
+    instance.restart()
+
+
+def test_a_certificate_comes_into_service(named, acme, challenges, home):
+    instance = named
     hook = acme.where / "hook"
     hook.write_text(HOOK.format(dev=ROOT / "dev"))
     hook.chmod(0o755)

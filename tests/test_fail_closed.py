@@ -84,7 +84,7 @@ def test_a_body_on_its_way_is_waited_for(instance, log_in):
         trust.wrap_socket(plain, server_hostname=address[0]) as s,
     ):
         head = (
-            f"POST /v1/patients HTTP/1.1\r\nHost: {address[0]}\r\n"
+            f"POST /v1/patients HTTP/1.1\r\nHost: {address[0]}:{address[1]}\r\n"
             f"Authorization: Bearer {clinician.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
         ).encode()

@@ -5,12 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from lib.tables import ROOT, SRC, problems
+from lib.tables import ROOT, SRC, problems, roles, rows
 
 TOP = {
     "conf", "src", "assets", "cert", "migrations", "kore.conf", "Dockerfile", "loadtest", "tests",
-    "clients", "dev", "docker-compose.yml", "docs", "patches", "models", "web", "Makefile", "README.md",
-    "CHANGELOG.md", "LICENSE",
+    "clients", "dev", "docker-compose.yml", "docs", "patches", "models", "web", "Makefile",
+    "README.md", "CHANGELOG.md", "LICENSE",
 }  # fmt: skip
 
 # Floors of the house; areas of one floor never include each other, but for
@@ -157,6 +157,14 @@ def test_problems_are_documented_in_full():
     for slug, (status, _) in problems().items():
         assert re.search(rf"\b{slug}\b", text), slug
         assert str(status) in text
+
+
+def test_roles_and_scopes_are_documented():
+    text = (ROOT / "docs" / "api.md").read_text()
+    for role, scopes in roles().items():
+        assert f"| `{role}` | {', '.join(f'`{s}`' for s in scopes)} |" in text
+    for _, scope, meaning in rows("auth/tbl/scopes.def", "SCOPE"):
+        assert f"| `{scope}` | {meaning} |" in text
 
 
 def test_no_unfinished_marks():

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from lib.pki import Authority, Pair, fingerprint
-from lib.tls import VERSIONS, connected, get, visit
+from lib.tls import VERSIONS, ask, connected, get, visit
 
 NAME = "mtls.localhost"
 
@@ -28,6 +28,15 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("clients"), "clients")
 
 
+def second(port: int, name: str = NAME) -> dict[str, str]:
+    return {
+        "KORE_MTLS": "conf/mtls.kore.conf",
+        "KORE_MTLS_BIND": f"127.0.0.1 {port}",
+        "KORE_MTLS_DOMAIN": f"{name} {{",
+        "KORE_MTLS_CLIENT_CA": "etc/ssl/client-ca.pem",
+    }
+
+
 @pytest.fixture(scope="module")
 def port(instance, authority):
     """The server, restarted with its second listener."""
@@ -35,12 +44,7 @@ def port(instance, authority):
     file = instance.var / "chroot/etc/ssl/client-ca.pem"
     shutil.copy(authority.pair.cert, file)
     file.chmod(0o644)
-    instance.restart(
-        KORE_MTLS="conf/mtls.kore.conf",
-        KORE_MTLS_BIND=f"127.0.0.1 {found}",
-        KORE_MTLS_DOMAIN=f"{NAME} {{",
-        KORE_MTLS_CLIENT_CA="etc/ssl/client-ca.pem",
-    )
+    instance.restart(**second(found))
     yield found
     file.unlink()
     instance.restart()
@@ -146,9 +150,62 @@ def test_another_name_is_no_way_around(instance, port, version, name):
     assert refused(instance, port, context, name)
 
 
-def test_another_host_is_misdirected(instance, port, client):
-    with connected(instance, trust(instance, client), port=port, name=NAME) as tls:
-        assert get(tls, host="localhost").startswith(b"HTTP/1.1 421")
+HOSTS = [
+    f"{NAME}:@MTLS@", f"{NAME}:@OPEN@", NAME, f"{NAME}:443", f"{NAME}:0", "localhost:@MTLS@",
+    "localhost:@OPEN@", "localhost", "127.0.0.1:@MTLS@", "127.0.0.1:@OPEN@", "elsewhere.example",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sni", [NAME, "localhost", None])
+@pytest.mark.parametrize("listener", ["open", "mtls"])
+def test_a_host_is_right_at_one_listener_only(instance, port, client, listener, sni):
+    """Whatever the handshake said: the name and port of this very listener, or 421 (400)."""
+    doors = {"open": instance.address[1], "mtls": port}
+    names = {"open": ("localhost", "127.0.0.1"), "mtls": (NAME,)}[listener]
+    ours = {f"{name}:{doors[listener]}" for name in names if sni in (None, name)}
+    context = trust(instance, client)
+    context.check_hostname = False
+    seen = []
+    for host in HOSTS:
+        host = host.replace("@MTLS@", str(port)).replace("@OPEN@", str(doors["open"]))
+        with connected(instance, context, port=doors[listener], name=sni) as tls:
+            reply = ask(tls, "/health/live", host)
+        seen.append(host in ours)
+        expected = b"200" if seen[-1] else b"400" if host.endswith(":0") else b"421"
+        assert reply.split(b" ", 2)[1:2] == [expected], host
+    assert any(seen) == (sni in (None, *names))
+
+
+def test_a_port_in_front_of_it_is_named(instance, port, client):
+    """HOSTS names another port of it, and not at the open listener."""
+    instance.restart(**second(port), ELEUSIS_HOSTS=f"{NAME} api.example {NAME}:8443")
+    try:
+        for host, expected in (
+            (NAME, b"200"), (f"{NAME}:443", b"200"), (f"{NAME}:8443", b"200"),
+            (f"{NAME}:{port}", b"200"), (f"{NAME}:9", b"421"), ("api.example", b"421"),
+        ):  # fmt: skip
+            for where, status in ((port, expected), (instance.address[1], b"421")):
+                with connected(instance, trust(instance, client), port=where, name=NAME) as tls:
+                    reply = ask(tls, "/health/live", host)
+                assert reply.split(b" ", 2)[1:2] == [status], (host, where)
+        context = trust(instance)
+        context.check_hostname = False
+        with connected(instance, context, name="api.example") as tls:
+            assert ask(tls, "/health/live", "api.example").startswith(b"HTTP/1.1 200")
+    finally:
+        instance.restart(**second(port))
+
+
+def test_it_needs_a_name_of_its_own(instance, port):
+    """The origin's name at both would let one listener's clients in at the other."""
+    instance.stop()
+    try:
+        size = instance.output.stat().st_size
+        assert instance.spawn(**second(port, "LocalHost")).wait(20) != 0
+        said = instance.output.read_text(errors="replace")[size:]
+        assert "LocalHost is the origin's name and another listener's" in said
+    finally:
+        instance.start(**second(port))
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda v: v.name)
@@ -188,12 +245,11 @@ def test_both_listeners_serve_the_same(instance, port, client):
         httpx.Client(base_url=instance.url, verify=trust(instance)) as one,
         httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=trust(instance, client)) as two,
     ):
+        named = {"headers": {"host": f"{NAME}:{port}"}, "extensions": {"sni_hostname": NAME}}
         for path in wanted:
             for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS"):
                 expect = one.request(method, path)
-                reply = two.request(
-                    method, path, headers={"host": NAME}, extensions={"sni_hostname": NAME}
-                )
+                reply = two.request(method, path, **named)
                 assert (method, path, reply.status_code) == (method, path, expect.status_code)
                 assert reply.headers.get("content-type") == expect.headers.get("content-type")
 

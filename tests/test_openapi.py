@@ -47,6 +47,7 @@ def header_parameters(operation: dict) -> set[str]:
 
 
 CONDITIONAL = {
+    ("PATCH", "/v1/api-keys/{key_id}"),
     ("PATCH", "/v1/patients/{patient_id}"),
     ("POST", "/v1/network-rules"),
     ("PATCH", "/v1/api-keys/{key_id}"),

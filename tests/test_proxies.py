@@ -161,7 +161,7 @@ def six(instance):
             socket.create_connection(("::1", port), 10) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as tls,
         ):
-            tls.sendall(raw.head(instance, "GET", path, *headers, host="localhost"))
+            tls.sendall(raw.head(instance, "GET", path, *headers, host=f"localhost:{port}"))
             return raw.status(raw.receive(tls))
         return 0
 

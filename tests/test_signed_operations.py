@@ -69,9 +69,7 @@ def test_without_redis_signed_requests_wait(strict, signer, anonymous):
     finally:
         strict.start_redis()
         strict.ensure_running()
-    wait_until(
-        lambda: signer.send(anonymous, "GET", "/v1/models").status_code == 200, 10, "Redis"
-    )
+    wait_until(lambda: signer.send(anonymous, "GET", "/v1/models").status_code == 200, 10, "Redis")
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,17 @@ ALLOWED = {
 SEVERITIES = {"OK", "INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL", "DEBUG"}
 SECTIONS = ["-p", "-s", "-f", "-P", "-S", "-h", "-U"]
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.restarts]
 
 
 @pytest.fixture(scope="module")
 def target(instance):
     if instance.sanitized:
         pytest.skip("what is negotiated does not depend on the sanitizers")
-    return f"localhost:{instance.address[1]}"
+    # testssl.sh leaves the port out of Host.
+    instance.restart(ELEUSIS_HOSTS="localhost")
+    yield f"localhost:{instance.address[1]}"
+    instance.restart()
 
 
 @pytest.fixture(scope="module")

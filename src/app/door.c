@@ -17,7 +17,21 @@
 /* Bodies of requests that will be 404 or 405 anyway. */
 #define BODY_DEFAULT 4096
 
-static struct gate_rules rules;
+#define DOORS_MAX 4
+
+/*
+ * Which hosts a listener answers for: the first one for ORIGIN and HOSTS, each
+ * other one for its domain's name only, which the first one then never takes.
+ * What is right at one door must not open another, behind which a client is
+ * asked for more, or for less.
+ */
+static struct door {
+	const struct kore_server *server;
+	struct gate_rules rules;
+} doors[DOORS_MAX];
+static unsigned ndoors;
+/* Of a listener that has none: it answers for nobody. */
+static const struct gate_rules shut;
 
 static const enum metric metrics_of[GATE_REASON_MAX] = {
 #define REASON(id, problem, label, detail) [GATE_##id] = METRIC_GATE_##id,
@@ -103,8 +117,18 @@ hook_error(struct connection *c, struct http_error *err)
 	err->body_len = reply.body_len;
 }
 
+static const struct gate_rules *
+rules_of(const struct connection *c)
+{
+	for (unsigned i = 0; i < ndoors; i++)
+		if (doors[i].server == c->owner->server)
+			return (&doors[i].rules);
+
+	return (&shut);
+}
+
 static int
-hook_gate(struct connection *c UNUSED, const u_int8_t *data, size_t len,
+hook_gate(struct connection *c, const u_int8_t *data, size_t len,
     struct http_gate *out)
 {
 	struct gate_notes notes;
@@ -114,7 +138,7 @@ hook_gate(struct connection *c UNUSED, const u_int8_t *data, size_t len,
 	_Static_assert(sizeof(notes) == 4 * sizeof(u_int32_t),
 	    "the gate's notes fit the connection's");
 	memcpy(&notes, out->notes, sizeof(notes));
-	verdict = gate_judge(&rules, &notes, data, len, &rq);
+	verdict = gate_judge(rules_of(c), &notes, data, len, &rq);
 	memcpy(out->notes, &notes, sizeof(notes));
 	out->head = rq.head;
 	out->go_on = rq.go_on;
@@ -130,15 +154,74 @@ hook_gate(struct connection *c UNUSED, const u_int8_t *data, size_t len,
 	return (HTTP_GATE_REFUSE);
 }
 
+static struct gate_rules *
+add_door(const struct kore_server *srv)
+{
+	struct door *door = &doors[ndoors++];
+
+	door->server = srv;
+	door->rules.body_limit = router_body_limit;
+	door->rules.body_default = BODY_DEFAULT;
+
+	return (&door->rules);
+}
+
+/* A further listener: its name at each port it is bound to. */
+static enum res
+open_door(
+    const struct kore_server *srv, const char *name, char *msg, size_t msglen)
+{
+	struct gate_rules *rules = add_door(srv);
+	const struct listener *l;
+	char host[GATE_NAME_MAX + sizeof(":65535")];
+
+	LIST_FOREACH (l, &srv->listeners, list) {
+		if (l->port == NULL)
+			continue;
+		(void)snprintf(host, sizeof(host), "%s:%s", name, l->port);
+		if (gate_rules_own(rules, host, setting_str(SETTING_HOSTS), msg,
+			msglen) != RES_OK)
+			return (RES_ERR);
+	}
+
+	return (RES_OK);
+}
+
+/* A listener's first domain is that of its handshakes; it has no second. */
+static enum res
+open_doors(struct gate_rules *first, char *msg, size_t msglen)
+{
+	const struct kore_server *srv;
+	const struct kore_domain *dom;
+
+	LIST_FOREACH (srv, &kore_servers, list) {
+		dom = TAILQ_FIRST(&srv->domains);
+		if (srv == primary_dom->server || dom == NULL)
+			continue;
+		if (ndoors == DOORS_MAX || TAILQ_NEXT(dom, list) != NULL) {
+			(void)snprintf(msg, msglen,
+			    "more than %d listeners, or one with two domains",
+			    DOORS_MAX);
+			return (RES_ERR);
+		}
+		if (gate_rules_without(first, dom->domain, msg, msglen) !=
+			RES_OK ||
+		    open_door(srv, dom->domain, msg, msglen) != RES_OK)
+			return (RES_ERR);
+	}
+
+	return (RES_OK);
+}
+
 enum res
 door_init(char *msg, size_t msglen)
 {
 	bool dev = strcmp(setting_str(SETTING_ENV), "dev") == 0;
+	struct gate_rules *first = add_door(primary_dom->server);
 
-	rules.body_limit = router_body_limit;
-	rules.body_default = BODY_DEFAULT;
-	if (gate_rules_hosts(&rules, setting_str(SETTING_ORIGIN),
-		setting_str(SETTING_HOSTS), dev, msg, msglen) != RES_OK)
+	if (gate_rules_hosts(first, setting_str(SETTING_ORIGIN),
+		setting_str(SETTING_HOSTS), dev, msg, msglen) != RES_OK ||
+	    open_doors(first, msg, msglen) != RES_OK)
 		return (RES_ERR);
 	kore_http_error_hook = hook_error;
 	kore_http_gate_hook = hook_gate;

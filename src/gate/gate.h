@@ -61,6 +61,16 @@ struct gate_rules {
  */
 enum res gate_rules_hosts(struct gate_rules *, const char *origin,
     const char *more, bool loopback, char *msg, size_t msglen);
+/*
+ * A listener with a name of its own: "name:port", and those of more with this
+ * name. To be called once a port. RES_ERR with msg.
+ */
+enum res gate_rules_own(struct gate_rules *, const char *host, const char *more,
+    char *msg, size_t msglen);
+/* This name is another listener's, at every port. RES_ERR with msg: it is the
+ * origin's. */
+enum res gate_rules_without(
+    struct gate_rules *, const char *name, char *msg, size_t msglen);
 /* Is it one of ours? */
 bool gate_host_ours(const struct gate_rules *, const struct gate_host *);
 

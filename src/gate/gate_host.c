@@ -105,14 +105,20 @@ gate_host_parse(const char *p, size_t len, struct gate_host *out)
 }
 
 static bool
+same_name(const struct gate_host *a, const struct gate_host *b)
+{
+	return (strcmp(a->name, b->name) == 0 &&
+		memcmp(&a->v6, &b->v6, sizeof(a->v6)) == 0);
+}
+
+static bool
 same(const struct gate_rules *r, const struct gate_host *a,
     const struct gate_host *b)
 {
 	uint16_t pa = a->port != 0 ? a->port : r->default_port;
 	uint16_t pb = b->port != 0 ? b->port : r->default_port;
 
-	return (pa == pb && strcmp(a->name, b->name) == 0 &&
-		memcmp(&a->v6, &b->v6, sizeof(a->v6)) == 0);
+	return (pa == pb && same_name(a, b));
 }
 
 bool
@@ -204,4 +210,54 @@ gate_rules_hosts(struct gate_rules *r, const char *origin, const char *more,
 
 	return (
 	    loopback ? add_loopback(r, r->hosts[0].port, msg, msglen) : RES_OK);
+}
+
+/* Of the hosts from the given one on: those that have this name, or those that
+ * have not. */
+static void
+keep(struct gate_rules *r, unsigned from, const struct gate_host *name,
+    bool having)
+{
+	unsigned n = from;
+
+	for (unsigned i = from; i < r->nhosts; i++)
+		if (same_name(&r->hosts[i], name) == having)
+			r->hosts[n++] = r->hosts[i];
+	r->nhosts = n;
+}
+
+enum res
+gate_rules_own(struct gate_rules *r, const char *host, const char *more,
+    char *msg, size_t msglen)
+{
+	unsigned own = r->nhosts;
+
+	r->scheme = "https";
+	r->default_port = 443;
+	if (add_host(r, host, strlen(host), msg, msglen) != RES_OK ||
+	    add_list(r, more, msg, msglen) != RES_OK)
+		return (RES_ERR);
+	keep(r, own + 1, &r->hosts[own], true);
+
+	return (RES_OK);
+}
+
+enum res
+gate_rules_without(
+    struct gate_rules *r, const char *name, char *msg, size_t msglen)
+{
+	struct gate_host host;
+
+	if (gate_host_parse(name, strlen(name), &host) != RES_OK) {
+		(void)snprintf(msg, msglen, "not a host: %s", name);
+		return (RES_ERR);
+	}
+	if (r->nhosts > 0 && same_name(&r->hosts[0], &host)) {
+		(void)snprintf(msg, msglen,
+		    "%s is the origin's name and another listener's", name);
+		return (RES_ERR);
+	}
+	keep(r, 0, &host, false);
+
+	return (RES_OK);
 }

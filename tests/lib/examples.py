@@ -19,11 +19,12 @@ FILE = {
     "python": ("python3", re.compile(r"# ([a-z_]+\.py)\n")),
     "javascript": ("node", re.compile(r"// ([a-z_]+\.mjs)\n")),
 }
+UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z"
 # What is different each time: how it looks in a document, and what may come.
 VOLATILE = [
     ("\u2026", r".*?"),
-    (r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"),
+    (UUID, UUID),
     (TIME, TIME),
     (r"elk_[0-9a-z]{16}", r"elk_[0-9a-hjkmnp-tv-z]{16}"),
     (r"localhost:\d+", r"localhost:\d+"),
@@ -66,7 +67,7 @@ def shape(shown: str) -> re.Pattern:
 class Terminal:
     """One bash that runs block after block."""
 
-    def __init__(self, scratch: Path, env: dict[str, str]):
+    def __init__(self, scratch: Path, start: Path, env: dict[str, str]):
         self.scratch, self.number = scratch, 0
         self.failures = scratch / "failures"
         self.failures.touch()
@@ -75,7 +76,7 @@ class Terminal:
         client = str(ROOT / "clients/python")
         self.bash = subprocess.Popen(
             ["bash", "--norc", "-s"],
-            cwd=ROOT,
+            cwd=start,
             env=inherited | {"PATH": path, "PYTHONPATH": client, "TMPDIR": str(scratch)} | env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -111,15 +112,16 @@ class Terminal:
         return printed
 
 
-def run(document: str, name: str, scratch: Path, **env: str) -> int:
-    """Runs all of a document's examples and compares; how many there were."""
+def run(document: str, name: str, scratch: Path, start: Path = ROOT, **env: str) -> int:
+    """Runs all of a document's examples, from the directory `start` on, and compares; how many
+    there were."""
     number, printed = 0, {}
-    with Terminal(scratch, env) as terminal:
+    with Terminal(scratch, start, env) as terminal:
         for block in blocks(document, name):
             if block.language == "text":
                 assert printed, f"{block.where}: shows an output that nothing printed"
                 for language, (where, text) in printed.items():
-                    assert shape(block.text).fullmatch(text), (
+                    assert shape(block.text.rstrip()).fullmatch(text.rstrip()), (
                         f"{where}: the document shows\n{block.text}but {language} printed\n{text}"
                     )
                 printed = {}

@@ -24,8 +24,16 @@ def wait_until(
 
 
 def alive(pid: int) -> bool:
-    """True while it runs (a zombie does not)."""
-    return bool(state := stat(pid)) and state[0] != "Z"
+    """True while it runs. A zombie does not, but a killed leader is one before its other threads
+    are done, and those keep its files open."""
+    return bool(state := stat(pid)) and (state[0] != "Z" or len(threads(pid)) > 1)
+
+
+def threads(pid: int) -> list[str]:
+    try:
+        return os.listdir(PROC / str(pid) / "task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def stat(pid: int) -> list[str]:

@@ -37,7 +37,11 @@ def connected(
 
 
 def get(tls: ssl.SSLSocket, path: str = "/health/live", host: str = "localhost") -> bytes:
-    """One request; TLS 1.3 tickets arrive with its reply."""
+    """One request for the host's port of this connection; TLS 1.3 tickets arrive with its reply."""
+    return ask(tls, path, f"{host}:{tls.getpeername()[1]}")
+
+
+def ask(tls: ssl.SSLSocket, path: str, host: str) -> bytes:
     tls.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
     return receive(tls)
 

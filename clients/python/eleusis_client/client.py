@@ -105,7 +105,9 @@ class Client:
             method, path, content=content or None, params=params, headers=fields
         )
         if self.signer:
-            request.headers.update(self.signer.headers(method, str(request.url), content))
+            request.headers.update(
+                self.signer.headers(method, str(request.url), content, request.headers)
+            )
         return self.http.send(request)
 
     @staticmethod
@@ -136,17 +138,21 @@ class Client:
 
     # ---- API keys, as the session of their owner -----------------------------------
 
-    def create_key(self, key: dict) -> dict:
+    def create_key(self, key: dict, **more: Any) -> dict:
         """The only reply that has the key's text (`key`) and its `hmac_secret`."""
-        return self.request("POST", "/v1/api-keys", key)
+        return self.create("/v1/api-keys", key, **more)
 
     def change_key(self, key_id: str, patch: dict) -> dict:
         return self.request("PATCH", f"/v1/api-keys/{key_id}", patch)
 
-    def rotate_key(self, key_id: str, overlap_seconds: int = 0, **more: Any) -> dict:
+    def rotate_key(
+        self, key_id: str, overlap_seconds: int = 0, public_key: str | None = None, **more: Any
+    ) -> dict:
         """New secrets; the former ones are good for so many seconds more."""
-        body = {"overlap_seconds": overlap_seconds} | more
-        return self.request("POST", f"/v1/api-keys/{key_id}/rotate", body)
+        body = {"overlap_seconds": overlap_seconds}
+        if public_key:
+            body["public_key"] = public_key
+        return self.create(f"/v1/api-keys/{key_id}/rotate", body, **more)
 
     def revoke_key(self, key_id: str) -> None:
         self.request("DELETE", f"/v1/api-keys/{key_id}")

@@ -1,7 +1,7 @@
 """HTTP message signatures (RFC 9421) with Content-Digest (RFC 9530).
 
-The signature covers method, authority, path, query and, when there is a body, its digest:
-what is not covered, an attacker could change.
+The signature covers method, authority, path, query, the body's digest, and the fields that
+change what a request does: what is not covered, an attacker could change.
 """
 
 import base64
@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Protocol
 from urllib.parse import urlsplit
 
 LABEL = "sig1"
+COVERED_FIELDS = ("content-type", "idempotency-key", "if-match")
 DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -60,10 +62,16 @@ class Signer:
     def __init__(self, keyid: str, algorithm: Algorithm):
         self.keyid, self.algorithm = keyid, algorithm
 
-    def headers(self, method: str, url: str, body: bytes) -> dict[str, str]:
-        """The header fields that make this request a signed one: fresh for each attempt."""
+    def headers(
+        self, method: str, url: str, body: bytes, sent: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
+        """The header fields that make this request a signed one: fresh for each attempt. Of
+        the fields that are sent besides, the signature covers those of COVERED_FIELDS."""
         fields = {}
         parts = self._derived(method, url)
+        for name, value in sorted((sent or {}).items()):
+            if name.lower() in COVERED_FIELDS:
+                parts.append((name.lower(), value.strip()))
         if body:
             fields["Content-Digest"] = f"sha-256=:{b64(hashlib.sha256(body).digest())}:"
             parts.append(("content-digest", fields["Content-Digest"]))

@@ -126,6 +126,28 @@ pieces_do_not_matter(void **state UNUSED)
 	}
 }
 
+static void
+bytes_that_no_block_has(void **state UNUSED)
+{
+#define FIELD(bytes, why) \
+	refuses("GET / HTTP/1.1\r\n" HOST "X-A: b" bytes "c\r\n\r\n", why)
+	FIELD("\n", GATE_LINE_END);
+	FIELD("\r", GATE_LINE_END);
+	FIELD("\r\r\n", GATE_LINE_END);
+	FIELD("\n\r", GATE_LINE_END);
+	FIELD("\r\n ", GATE_FOLDED);
+	FIELD("\r\n\t", GATE_FOLDED);
+	FIELD("\x01", GATE_CONTROL);
+	FIELD("\x1f", GATE_CONTROL);
+	FIELD("\x7f", GATE_CONTROL);
+#undef FIELD
+	refuses("GET / HTTP/1.1\n" HOST "\r\n", GATE_LINE_END);
+	refuses("GET / HTTP/1.1\r\n" HOST "\n", GATE_LINE_END);
+	refuses("GET / HTTP/1.1\r\n" HOST "X A: b\r\n\r\n", GATE_FIELD_NAME);
+	refuses("GET / HTTP/1.1\r\n" HOST "X-A : b\r\n\r\n", GATE_FIELD_NAME);
+	passes("GET / HTTP/1.1\r\n" HOST "X-A:\tb\tc\xff\r\n\r\n");
+}
+
 /* Nothing is scanned again: the notes stand where the bytes end. */
 static void
 bytes_are_scanned_once(void **state UNUSED)
@@ -242,6 +264,72 @@ lists_of_hosts(void **state UNUSED)
 			     "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 "
 			     "20 21 22 23 24 25 26 27 28 29 30 31 32",
 			     false, msg, 200),
+	    RES_ERR);
+}
+
+static bool
+ours(const struct gate_rules *r, const char *text)
+{
+	struct gate_host h;
+
+	assert_int_equal(gate_host_parse(text, strlen(text), &h), RES_OK);
+
+	return (gate_host_ours(r, &h));
+}
+
+/* What one listener answers for the other one never does. */
+static void
+hosts_of_two_listeners(void **state UNUSED)
+{
+	static const char more[] = "b.example M.example:9 m.example [::1]:8";
+	static struct gate_rules open, own;
+	char msg[200];
+
+	assert_int_equal(gate_rules_hosts(&open, "https://a.example:7", more,
+			     true, msg, sizeof(msg)),
+	    RES_OK);
+	assert_int_equal(
+	    gate_rules_without(&open, "m.Example", msg, sizeof(msg)), RES_OK);
+	assert_true(ours(&open, "a.example:7"));
+	assert_true(ours(&open, "b.example"));
+	assert_true(ours(&open, "localhost:7"));
+	assert_true(ours(&open, "[::1]:8"));
+	assert_false(ours(&open, "m.example:9"));
+	assert_false(ours(&open, "m.example"));
+
+	assert_int_equal(
+	    gate_rules_own(&own, "m.example:10", more, msg, sizeof(msg)),
+	    RES_OK);
+	assert_int_equal(
+	    gate_rules_own(&own, "m.example:11", more, msg, sizeof(msg)),
+	    RES_OK);
+	assert_true(ours(&own, "m.example:9"));
+	assert_true(ours(&own, "m.example:10"));
+	assert_true(ours(&own, "m.example:11"));
+	assert_true(ours(&own, "M.example:443"));
+	assert_false(ours(&own, "m.example:12"));
+	assert_false(ours(&own, "a.example:7"));
+	assert_false(ours(&own, "b.example"));
+	assert_false(ours(&own, "localhost:7"));
+	assert_false(ours(&own, "[::1]:8"));
+}
+
+static void
+names_of_two_listeners_differ(void **state UNUSED)
+{
+	static struct gate_rules r;
+	char msg[200];
+
+	assert_int_equal(gate_rules_hosts(&r, "https://a.example:7", "", false,
+			     msg, sizeof(msg)),
+	    RES_OK);
+	assert_int_equal(
+	    gate_rules_without(&r, "A.example", msg, sizeof(msg)), RES_ERR);
+	assert_non_null(strstr(msg, "A.example"));
+	assert_int_equal(
+	    gate_rules_without(&r, "a b", msg, sizeof(msg)), RES_ERR);
+	assert_int_equal(
+	    gate_rules_own(&r, "m.example:http", "", msg, sizeof(msg)),
 	    RES_ERR);
 }
 
@@ -411,10 +499,13 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pieces_do_not_matter),
+		cmocka_unit_test(bytes_that_no_block_has),
 		cmocka_unit_test(bytes_are_scanned_once),
 		cmocka_unit_test(sizes_end_where_they_say),
 		cmocka_unit_test(hosts_of_ours),
 		cmocka_unit_test(lists_of_hosts),
+		cmocka_unit_test(hosts_of_two_listeners),
+		cmocka_unit_test(names_of_two_listeners_differ),
 		cmocka_unit_test(paths_are_decoded_once),
 		cmocka_unit_test(other_targets),
 		cmocka_unit_test(bodies),
