@@ -30,6 +30,8 @@ HOOK = """#!/bin/sh
 exec {dev} certificate reload "$5" "$3"
 """
 
+pytestmark = pytest.mark.restarts
+
 
 def free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
@@ -40,7 +42,15 @@ def free_ports(number: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def home(instance) -> Authority:
+def named(instance):
+    """The server, answering for the certificate's name too."""
+    instance.restart(ELEUSIS_HOSTS=f"{NAME}:{instance.address[1]}")
+    yield
+    instance.restart()
+
+
+@pytest.fixture(scope="module")
+def home(instance, named) -> Authority:
     """The development authority; its certificate comes back at the end."""
     cert = Path(instance.ca).parent
     made = Authority(cert, pair=Pair(cert / "ca.pem", cert / "ca.key"))
@@ -126,16 +136,7 @@ def challenges(acme) -> Path:
     server.server_close()
 
 
-@pytest.fixture
-def named(instance):
-    """The server, answering for the certificate's name too."""
-    instance.restart(ELEUSIS_HOSTS=f"{NAME}:{instance.address[1]}")
-    yield instance
-    instance.restart()
-
-
-def test_a_certificate_comes_into_service(named, acme, challenges, home):
-    instance = named
+def test_a_certificate_comes_into_service(instance, named, acme, challenges, home):
     hook = acme.where / "hook"
     hook.write_text(HOOK.format(dev=ROOT / "dev"))
     hook.chmod(0o755)

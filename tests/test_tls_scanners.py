@@ -1,7 +1,8 @@
 """TLS as independent scanners see it: sslscan and testssl.sh.
 
 testssl.sh runs without its simulations of old clients, which take half of its
-time and say nothing about the server that the other sections do not.
+time and say nothing about the server that the other sections do not. It
+accepts nothing but text/*, so it is shown a path that replies with text.
 """
 
 import json
@@ -20,6 +21,8 @@ GROUPS = {"x25519", "secp256r1 (NIST P-256)", "secp384r1 (NIST P-384)"}
 # Findings above "informational" that are let through, and why.
 ALLOWED = {
     "engine_problem": "about the scanner's own OpenSSL, which has no GOST engine",
+    "sessionresumption_ticket": "under TLS 1.3 the scanner closes before the ticket is there, now "
+    "and then, and takes the empty file for a failed connection; test_tls_sessions.py has it",
     "cert_revocation": "the development authority issues for this machine only and revokes nothing",
 }
 SEVERITIES = {"OK", "INFO", "LOW", "MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL", "DEBUG"}
@@ -93,7 +96,7 @@ def findings(target, instance, tmp_path_factory):
     out = tmp_path_factory.mktemp("testssl") / "out.json"
     done = subprocess.run(
         ["testssl", *SECTIONS, "--quiet", "--color", "0", "--warnings", "off", "--nodns", "none",
-         "--add-ca", instance.ca, "--jsonfile", out, f"https://{target}"],
+         "--add-ca", instance.ca, "--jsonfile", out, f"https://{target}/metrics"],
         capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     assert out.exists(), done.stdout + done.stderr

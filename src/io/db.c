@@ -186,9 +186,9 @@ db_send(struct env *env, struct db_conn *c, const char *stmt, const char *sql,
 }
 
 /*
- * Waits for the op. At the deadline the pipeline is left alone: the server's
- * statement_timeout ends the statement, and its result finds nobody. A server
- * that answers nothing at all is for the connection's own watch.
+ * Waits for the op. The server's statement_timeout is shorter: past the
+ * deadline it is late, or answers nothing at all. The pipeline is left alone, a
+ * result finds nobody, and the connection has a watch of its own.
  */
 static co_fn enum res
 op_await(struct env *env, struct db_op *op)

@@ -95,8 +95,10 @@ conn_open(struct db_conn *c, const char *address)
 		"/nonexistent", "eleusis", options, "10000", "10", NULL };
 
 	(void)snprintf(port, sizeof(port), "%d", db_cfg.port);
+	/* Sooner than the one who waits gives up, so that what he is told was
+	 * not done is not done a moment later. */
 	(void)snprintf(options, sizeof(options), "-c statement_timeout=%d%s",
-	    db_cfg.timeout_ms,
+	    db_cfg.timeout_ms - db_cfg.timeout_ms / 4,
 	    c->kind == DB_READ ? " -c default_transaction_read_only=on" : "");
 	c->pg = PQconnectStartParams(keys, values, 0);
 	c->state = DB_CONNECTING;
@@ -204,8 +206,8 @@ conn_poll(struct db_conn *c)
 	}
 }
 
-/* A server that has not answered for twice its own statement_timeout will
- * not: stopped, or cut off where TCP does not notice. */
+/* A server that has not answered for more than twice its statement_timeout
+ * will not: stopped, or cut off where TCP does not notice. */
 static void
 conn_watch(void *arg)
 {

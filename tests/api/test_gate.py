@@ -497,6 +497,18 @@ def test_the_reply_is_not_lost_to_a_reset(instance, size):
         assert raw.complete(said)
 
 
+def test_a_refused_body_may_go_on_coming(instance):
+    """What is on its way is taken and dropped for a moment: no reset meets it."""
+    with raw.connection(instance, 4) as tls:
+        tls.sendall(wire(instance, POST + "Content-Length: 2000000¶¶"))
+        for _ in range(20):
+            time.sleep(0.03)
+            tls.sendall(b"x" * 16_000)
+        said = raw.receive(tls)
+        assert raw.status(said) == 413
+        assert tls.recv(1) == b""
+
+
 def test_two_of_a_kind_are_two_requests(instance):
     """Each refusal has an id of its own, and none is a copy of the last."""
     data = wire(instance, "GET /.. HTTP/1.1¶Host: @¶¶")

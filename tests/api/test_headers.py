@@ -21,7 +21,9 @@ OWASP = {
     "cross-origin-resource-policy", "cache-control", "permissions-policy",
     "x-dns-prefetch-control",
 }  # fmt: skip
-# ... and what it says a reply should not have.
+# Of Permissions-Policy: what reaches people, devices and money.
+REACHES_OUT = {"camera", "microphone", "geolocation", "payment", "usb", "display-capture"}
+# ... and what OWASP says a reply should not have.
 UNWANTED = {
     "server", "x-powered-by", "x-xss-protection", "expect-ct", "public-key-pins", "feature-policy",
     "via", "x-runtime", "x-version",
@@ -35,8 +37,11 @@ def test_the_table_is_that_of_owasp():
     for directive in ("default-src", "base-uri", "form-action", "frame-ancestors"):
         assert f"{directive} 'none'" in values["content-security-policy"]
     features = values["permissions-policy"].split(", ")
-    assert len(features) == len(set(features)) >= 30
+    assert len(features) == len(set(features))
+    assert {f"{name}=()" for name in REACHES_OUT} <= set(features)
     assert all(re.fullmatch(r"[a-z-]+=\(\)", feature) for feature in features)
+    # Each reply of the API pays for it.
+    assert sum(len(f"{name}: {value}\r\n") for name, value, _ in TABLE) < 700
 
 
 def authorized(who) -> str:
