@@ -302,13 +302,24 @@ class Signer:
         self.authority = urlsplit(instance.url).netloc
         openssl("genpkey", "-algorithm", "ed25519", "-out", self.pem)
         public = openssl("pkey", "-in", self.pem, "-pubout", "-outform", "DER")[-32:]
-        self.key = apikeys.make(instance, user, sign_alg="ed25519", sign_key=public, **columns)
+        columns |= {"sign_alg": "ed25519", "sign_key": public}
+        self.key = apikeys.make(instance, user, **columns)
 
-    def headers(self, path: str, nonce: str, spoil: bool = False) -> dict[str, str]:
-        params = (
+    def params(self, nonce: str) -> str:
+        return (
             f'{self.COVERED};created={int(time.time())};keyid="{self.key.prefix}"'
             f';alg="ed25519";nonce="{nonce}"'
         )
+
+    def false(self) -> dict[str, str]:
+        """What anybody can send who has seen the key's prefix."""
+        return {
+            "signature-input": f"sig1={self.params(data.word(24))}",
+            "signature": f"sig1=:{base64.b64encode(bytes(64)).decode()}:",
+        }
+
+    def headers(self, path: str, nonce: str, spoil: bool = False) -> dict[str, str]:
+        params = self.params(nonce)
         self.base.write_text(
             f'"@method": GET\n"@authority": {self.authority}\n"@path": {path}\n'
             f'"@query": ?\n"@signature-params": {params}'
@@ -349,6 +360,44 @@ def test_a_nonce_is_good_once(instance, signer, clients, anonymous):
     problem(api.http.get("/v1/me", headers=with_secret), "bad-signature")
     assert value(scrape(anonymous), "eleusis_replayed_total") - before == 3
     assert api.http.get("/v1/me", headers=signer.headers("/v1/me", data.word(24))).is_success
+
+
+def test_naming_a_key_from_elsewhere_costs_its_owner_nothing(instance, log_in, tmp_path, clients):
+    """Its visible prefix is enough to name a key, but not to use up its owner's limits."""
+    who = log_in("clinician")
+    key = Signer(instance, who.user, tmp_path, networks=["203.0.113.0/24"])
+    (api,) = clients(None, 1, "127.0.0.72")
+    for _ in range(10):  # of writes three may come at once
+        reply = api.http.post("/v1/patients", headers=key.false())
+        assert reply.status_code in (401, 429), reply.text
+    made = who.post("/v1/patients", data.patient())
+    assert made.status_code == 201, made.text
+
+
+def test_false_signatures_are_limited_apart_from_the_network(signer, clients, instance):
+    """Whoever knows a key's prefix has a stranger's limit, and shuts nobody else out."""
+    (api,) = clients(None, 1, "127.0.0.73")
+    (mine,) = clients(signer.user.token, 1, "127.0.0.73")
+    replies = []
+    for _ in range(20):  # of writes three may come at once, and nine of a network
+        replies.append(api.http.post("/v1/patients", headers=signer.false()))
+    refused = [r for r in replies if r.status_code == 429]
+    assert refused
+    assert all(violated(r) == ["write-stranger"] for r in refused)
+    made = mine.post("/v1/patients", data.patient())
+    assert made.status_code == 201, made.text
+
+
+@pytest.mark.parametrize("credential", ["session", "key"])
+def test_who_is_proven_pays_for_a_false_signature(signer, clients, credential):
+    token = signer.user.token if credential == "session" else signer.key.text
+    (api,) = clients(token, 1, "127.0.0.74" if credential == "session" else "127.0.0.75")
+    replies = []
+    for _ in range(12):
+        replies.append(api.http.post("/v1/patients", headers=signer.false()))
+    refused = [r for r in replies if r.status_code == 429]
+    assert refused, "false signatures were free of charge"
+    assert "write-user" in violated(refused[0])
 
 
 def test_a_false_signature_is_charged_to_nobody_known(instance, signer, clients):

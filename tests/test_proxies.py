@@ -255,4 +255,4 @@ def test_mistakes_stop_the_start(instance, settings):
     with contextlib.ExitStack() as later:
         later.callback(child.kill)
         assert child.wait(30) != 0
-    assert "prox" in instance.tail(600)
+    assert "prox" in instance.tail(4000)

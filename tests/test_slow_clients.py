@@ -146,6 +146,8 @@ def test_each_is_cut_off_and_others_are_served(instance, clinician):
 
 def test_replies_that_nobody_takes_do_not_pile_up(instance, clinician):
     """Requests are left in the socket until the replies before are gone."""
+    if instance.sanitized:
+        pytest.skip("the sanitizer keeps freed memory: sizes tell nothing")
     before = [process.rss_kib(pid) for pid in instance.worker_pids()]
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(small_window(instance)) for _ in range(4)]

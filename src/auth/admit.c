@@ -171,8 +171,9 @@ forget_unproven(struct ctx *cx)
 }
 
 /* Whoever shows the secret of a key that is over, or from a wrong network, is
- * known for it: the pipeline's audit row says so. */
-static enum res
+ * known for it: the pipeline's audit row says so. Who has but named it must
+ * not use up its limits. */
+static co_fn enum res
 check_key(struct ctx *cx, const struct admission *ad)
 {
 	bool former;
@@ -180,6 +181,8 @@ check_key(struct ctx *cx, const struct admission *ad)
 	if (apikey_valid(cx->who, ad->credential.token, &cx->client, cx->now_us,
 		&former))
 		return (RES_OK);
+	if (ad->credential.kind == CREDENTIAL_SIGNATURE)
+		auth_undo(cx);
 	forget_unproven(cx);
 	return (unauthenticated(cx));
 }
@@ -253,7 +256,8 @@ auth_undo(struct ctx *cx)
 {
 	struct err kept = cx->env.err;
 
-	if (cx->admission == NULL || cx->who == NULL)
+	if (cx->admission == NULL || cx->who == NULL ||
+	    cx->admission->credential.kind == CREDENTIAL_SESSION)
 		return;
 	err_clear(&cx->env.err);
 	(void)admit_undo(cx, cx->admission, cx->who);

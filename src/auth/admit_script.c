@@ -11,6 +11,7 @@
  *
  * Names: r:<class's letter> and u:<user's bucket>, k:<key's prefix>,
  * n:<network> (its authenticated requests), s:<network> (strangers),
+ * s:<network>:<key's prefix> (false signatures of that key from there),
  * d:<account's digest> (log-ins on its known devices). Values: the instant at
  * which the bucket is whole, in microseconds since 2025-10-09, which a double
  * holds to a hundredth.
@@ -62,12 +63,19 @@ static struct redis_script admit_script = { "admit",
 	"   string.sub(v, 50, 81) == ARGV[9]"
 	"  own = struct.unpack('>I4', v, 82 + 4 * ARGV[3])"
 	" else missing = 1 end end "
+	"local cost, limit = tonumber(ARGV[4]), tonumber(ARGV[6]) "
+	"local payer = KEYS[3] "
+	"if known and mode == 'g' then"
+	" local name = KEYS[3] .. ':' .. ARGV[10]"
+	" local w = tonumber(call('GET', name) or '')"
+	" local units = math.max(math.floor(limit * ARGV[5] / 60), cost)"
+	" if w and w - now + (cost - units) * 60e6 / limit > 1 then"
+	"  known = false payer = name end end "
 	"if known and KEYS[4] ~= '' and not"
 	" call('SET', KEYS[4], ARGV[13], 'NX', 'EX', ARGV[14])"
 	" then known = false replay = 1 end "
-	"local cost, limit = tonumber(ARGV[4]), tonumber(ARGV[6]) "
 	"local names, kinds, limits "
-	"if not known then names, kinds, limits = {KEYS[3]}, {4}, {limit} "
+	"if not known then names, kinds, limits = {payer}, {4}, {limit} "
 	"else"
 	" local at = mode == 's' and 1 or 2"
 	" local user = ARGV[2] .. 'u:' .. string.sub(v, at, at + 15)"
@@ -112,24 +120,26 @@ static struct redis_script admit_script = { "admit",
 	"", NULL };
 
 /*
- * KEYS: strangers' bucket, nonce, then the buckets to be credited.
- * ARGV: signature's hash, strangers' price and burst in us, then the amounts.
- * The debt of strangers stays within the burst.
+ * KEYS: strangers' bucket, that of the key's false signatures from there,
+ * nonce, then the buckets to be credited.
+ * ARGV: signature's hash, price of the first two and burst in us, then the
+ * amounts. Their debt stays within the burst.
  */
 static struct redis_script undo_script = { "undo",
 	LUA_CLOCK
-	"if KEYS[2] ~= '' and redis.call('GET', KEYS[2]) == ARGV[1] then"
-	" redis.call('DEL', KEYS[2]) end "
-	"for i = 3, #KEYS do"
+	"if KEYS[3] ~= '' and redis.call('GET', KEYS[3]) == ARGV[1] then"
+	" redis.call('DEL', KEYS[3]) end "
+	"for i = 4, #KEYS do"
 	" local w = tonumber(redis.call('GET', KEYS[i]) or '')"
 	" if w and w > now then"
-	"  redis.call('SET', KEYS[i], w - ARGV[i + 1], 'KEEPTTL') end end "
-	"local s = math.max(tonumber(redis.call('GET', KEYS[1]) or '') or now,"
-	" now) "
-	"local to = math.max(s, math.min(s + tonumber(ARGV[2]),"
-	" now + tonumber(ARGV[3]))) "
-	"if to > now then redis.call('SET', KEYS[1], to,"
-	" 'PX', math.ceil((to - now) / 1000) + 1) end return 1",
+	"  redis.call('SET', KEYS[i], w - ARGV[i], 'KEEPTTL') end end "
+	"for i = 1, 2 do"
+	" local s = math.max("
+	"tonumber(redis.call('GET', KEYS[i]) or '') or now, now)"
+	" local to = math.max(s, math.min(s + tonumber(ARGV[2]),"
+	" now + tonumber(ARGV[3])))"
+	" if to > now then redis.call('SET', KEYS[i], to,"
+	" 'PX', math.ceil((to - now) / 1000) + 1) end end return 1",
 	"", NULL };
 
 _Static_assert(BUCKET_STRLEN == 16 && KEY_HEAD_SECRET == 17 &&
@@ -408,22 +418,25 @@ co_fn enum res
 admit_undo(
     struct ctx *cx, const struct admission *ad, const struct principal *who)
 {
+	const struct credential *c = &ad->credential;
 	struct rate_bucket buckets[RATE_BUCKETS_MAX];
 	double step = 60e6 / (double)rate_limit(cx->ep->rate);
+	bool named = c->kind == CREDENTIAL_SIGNATURE;
 	struct words w = { .arena = cx->env.arena };
-	unsigned n = admit_buckets(cx, who, buckets);
+	const char *strangers = stranger_name(cx);
+	unsigned n = named ? admit_buckets(cx, who, buckets) : 0;
 	redisReply *r;
 
-	text(&w, stranger_name(cx));
-	text(&w, nonce_name(cx, &ad->credential));
-	/* The network, the last one, keeps its charge. */
-	for (unsigned i = 0; i + 1 < n; i++)
+	text(&w, strangers);
+	text(&w, arena_printf(cx->env.arena, "%s:%s", strangers, c->prefix));
+	text(&w, nonce_name(cx, c));
+	for (unsigned i = 0; i < n; i++)
 		text(&w, buckets[i].name);
-	signature_word(cx, &w, ad->credential.signature);
-	amount(&w, step * ad->cost);
+	signature_word(cx, &w, c->signature);
+	amount(&w, named ? step * ad->cost : 0);
 	amount(&w, step * (double)rate_quota(rate_limit(cx->ep->rate)));
-	for (unsigned i = 0; i + 1 < n; i++)
+	for (unsigned i = 0; i < n; i++)
 		amount(&w, 60e6 / (double)buckets[i].limit * ad->cost);
 	return (redis_eval(
-	    &cx->env, &undo_script, (int)(2 + n - 1), w.n, w.v, w.len, &r));
+	    &cx->env, &undo_script, (int)(3 + n), w.n, w.v, w.len, &r));
 }

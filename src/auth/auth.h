@@ -103,8 +103,8 @@ co_fn enum res auth_admit(struct ctx *);
  * and body: a signature must be of cx->who's key and hold; one must be there
  * when the key or SIGNED_OPERATIONS wants it; a Content-Digest must match.
  * MALFORMED_REQUEST, SIGNATURE_REQUIRED, BAD_SIGNATURE, DIGEST_MISMATCH. A
- * failed signature gives back what admission charged, forgets the nonce and,
- * if nothing else proved who it is, cx->who.
+ * failed signature forgets the nonce and, if nothing else proved who it is,
+ * gives back what admission charged and forgets cx->who.
  */
 struct sig_component;
 struct signature {
@@ -125,9 +125,9 @@ co_fn enum res auth_signature(struct ctx *);
 /* signature_policy.c: SIGNED_OPERATIONS against the endpoint table; RES_ERR
  * with a message. At start-up, after router_init(). */
 enum res signed_operations_check(char *msg, size_t msglen);
-/* admit.c: undoes auth_admit() when the signature was false. Key and user
- * get back what they were charged, strangers of the network pay, and the nonce
- * is forgotten. */
+/* admit.c: undoes auth_admit() when the signature was false. The nonce is
+ * forgotten. Unless a secret or a session proved who it is all the same, key,
+ * user and network get back what they were charged, and strangers pay. */
 co_fn void auth_undo(struct ctx *);
 
 /*

@@ -64,8 +64,10 @@ struct admission {
  * a tombstone. What the first run charged to strangers is given back. */
 co_fn enum res admit_ask(struct ctx *, struct admission *, const void *fresh,
     size_t len, bool stale);
-/* Gives back what the user and the key were charged, charges strangers, and
- * forgets the nonce if this very signature used it. */
+/* Forgets the nonce if this very signature used it. What a key was charged
+ * that was only named goes to strangers, and to the account of its false
+ * signatures from that network: while that is overdrawn, naming it is refused
+ * there. */
 co_fn enum res
 admit_undo(struct ctx *, const struct admission *, const struct principal *);
 /* What the request is charged to, named as in Redis; nobody: who NULL. */

@@ -42,6 +42,8 @@ db_rows_error(struct env *env, PGresult *res, const char *stmt)
 	err_private(
 	    &env->err, "statement %s failed: SQLSTATE %s", stmt, env->sqlstate);
 	PQclear(res);
+	if (strcmp(env->sqlstate, "57014") == 0)
+		db_counters.timeouts++;
 	/* 57014 statement_timeout, 57P0x shutdown, 53xxx no resources,
 	 * 55P03 lock_timeout, 25006 read-only: passing troubles. */
 	if (strncmp(env->sqlstate, "57", 2) == 0 ||
