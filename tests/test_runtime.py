@@ -111,7 +111,6 @@ def test_the_server_may_be_process_one(instance):
     env = {
         "KORE_BIND": f"127.0.0.1 {port}",
         "KORE_PIDFILE": str(instance.var / "run" / "one.pid"),
-        "ELEUSIS_ORIGIN": f"https://localhost:{port}",
         "ELEUSIS_LOG_FILE": "",
         "ELEUSIS_HOSTS": f"localhost:{port}",
     }

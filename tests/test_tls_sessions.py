@@ -1,5 +1,6 @@
 """TLS sessions are resumed whichever worker a client comes back to, not for ever."""
 
+import contextlib
 import os
 import re
 import signal
@@ -150,3 +151,31 @@ def test_no_early_data(instance):
     ).stdout  # fmt: skip
     assert "Post-Handshake New Session Ticket arrived" in out
     assert set(re.findall(r"Max Early Data: (\d+)", out)) == {"0"}
+
+
+def key_updates(instance, times: int) -> int:
+    """Ask for new keys so often; how often it went before the server hung up."""
+    host, port = instance.address
+    with subprocess.Popen(
+        ["openssl", "s_client", "-tls1_3", "-connect", f"{host}:{port}", "-CAfile", instance.ca],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    ) as client:
+        try:
+            for done in range(times):
+                if client.poll() is not None:
+                    return done
+                with contextlib.suppress(BrokenPipeError):
+                    client.stdin.write(b"k\n")
+                time.sleep(0.02)
+            return times
+        finally:
+            client.kill()
+
+
+def test_new_keys_are_not_asked_for_without_end(instance):
+    """A flood of key updates would hold up the worker: after some the client is cut off."""
+    assert key_updates(instance, 20) == 20
+    assert 30 <= key_updates(instance, 200) < 150

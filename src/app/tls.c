@@ -43,7 +43,12 @@ static struct counted {
 	long full, resumed;
 } counted[DOMAINS_MAX];
 
+/* Handshake messages that one connection may bring: five or six make the
+ * handshake, and new keys are due after gigabytes only. */
+#define MESSAGES_MAX 40
+
 static EVP_CIPHER *ticket_cipher;
+static int messages_index = -1; /* of the count in a connection's ex_data */
 
 static enum res
 start_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
@@ -124,6 +129,26 @@ set_algorithms(SSL_CTX *ctx)
 		SSL_CTX_set_recv_max_early_data(ctx, 0) == 1);
 }
 
+/*
+ * OpenSSL goes on reading for as long as there are key updates, or handshakes
+ * that it refuses: with a flood of them the worker would do nothing else. Who
+ * sends too many is cut off, by an input that has ended.
+ */
+static void
+count_message(int sent, int version UNUSED, int type, const void *data UNUSED,
+    size_t len UNUSED, SSL *ssl, void *arg UNUSED)
+{
+	uintptr_t n;
+	BIO *end;
+
+	if (type != (sent ? SSL3_RT_ALERT : SSL3_RT_HANDSHAKE))
+		return;
+	n = (uintptr_t)SSL_get_ex_data(ssl, messages_index) + 1;
+	(void)SSL_set_ex_data(ssl, messages_index, (void *)n);
+	if (n == MESSAGES_MAX && (end = BIO_new(BIO_s_null())) != NULL)
+		SSL_set0_rbio(ssl, end);
+}
+
 /* A session belongs to the host name it was made under. */
 static bool
 set_sessions(SSL_CTX *ctx, const struct kore_domain *dom)
@@ -170,6 +195,7 @@ tls_context(struct kore_domain *dom)
 	    !set_sessions(ctx, dom))
 		fatalx("TLS of %s cannot be set up: %s", dom->domain,
 		    ERR_error_string(ERR_get_error(), NULL));
+	SSL_CTX_set_msg_callback(ctx, count_message);
 	if (dom->id < DOMAINS_MAX)
 		memset(&counted[dom->id], 0, sizeof(counted[0]));
 	report_certificate(ctx, dom);
@@ -210,6 +236,9 @@ tls_periodic(void)
 enum res
 tls_init(void)
 {
+	messages_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+	if (messages_index == -1)
+		return (RES_ERR);
 	kore_tls_domain_hook = tls_context;
 	return (ticket_keys_init(
 	    setting_int(SETTING_TLS_TICKET_PERIOD_S) * 1000, time_mono_ms()));

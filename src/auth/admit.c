@@ -191,9 +191,9 @@ check_key(struct ctx *cx, const struct admission *ad)
 static enum res
 check_csrf(struct ctx *cx)
 {
-	const char *origin = ctx_header(cx, "origin");
-	const char *site = ctx_header(cx, "sec-fetch-site");
-	const char *token = ctx_header(cx, "x-csrf-token");
+	const char *origin = ctx_header_list(cx, "origin");
+	const char *site = ctx_header_list(cx, "sec-fetch-site");
+	const char *token = ctx_header_list(cx, "x-csrf-token");
 
 	if (!cx->who->cookie || cx->method == METHOD_GET)
 		return (RES_OK);

@@ -50,7 +50,9 @@ signature(struct credential *c)
 enum res
 credential_read(struct ctx *cx, struct credential *c)
 {
-	const char *h = ctx_header(cx, "authorization");
+	/* Two lines together are no token: whoever stands in front of us may
+	 * have looked at the other one. */
+	const char *h = ctx_header_list(cx, "authorization");
 	const char *cookie = ctx_cookie(cx, SESSION_COOKIE_NAME);
 
 	memset(c, 0, sizeof(*c));

@@ -38,7 +38,8 @@
  * "n"one; 2 beginning of bucket names; 3 number of the class; 4 cost;
  * 5 burst in s; 6 limit; 7 network's limit; 8 life of the stored value in s;
  * 9 keyed hash of the API key; 10 its prefix; 11 fresh record or "";
- * 12 "1": the stored one is old; 13 signature's hash; 14 life of a nonce.
+ * 12 "1": the stored one was old, but by it the first run has taken the nonce
+ * and charged the buckets; 13 signature's hash; 14 life of a nonce.
  * Returns value or false, passed, missing, replayed, and for each bucket
  * kind, limit, what is left, ms until whole, ms until the request passes.
  */
@@ -64,14 +65,14 @@ static struct redis_script admit_script = { "admit",
 	"  own = struct.unpack('>I4', v, 82 + 4 * ARGV[3])"
 	" else missing = 1 end end "
 	"local cost, limit = tonumber(ARGV[4]), tonumber(ARGV[6]) "
-	"local payer = KEYS[3] "
+	"local payer, again = KEYS[3], ARGV[12] == '1' "
 	"if known and mode == 'g' then"
 	" local name = KEYS[3] .. ':' .. ARGV[10]"
 	" local w = tonumber(call('GET', name) or '')"
 	" local units = math.max(math.floor(limit * ARGV[5] / 60), cost)"
 	" if w and w - now + (cost - units) * 60e6 / limit > 1 then"
 	"  known = false payer = name end end "
-	"if known and KEYS[4] ~= '' and not"
+	"if known and KEYS[4] ~= '' and not again and not"
 	" call('SET', KEYS[4], ARGV[13], 'NX', 'EX', ARGV[14])"
 	" then known = false replay = 1 end "
 	"local names, kinds, limits "
@@ -88,7 +89,7 @@ static struct redis_script admit_script = { "admit",
 	"   names, kinds, limits = {key, KEYS[2]}, {2, 3}, {own, all}"
 	"  else names, kinds, limits ="
 	"   {user, key, KEYS[2]}, {1, 2, 3}, {limit, own, all} end end end "
-	"if fresh ~= '' then"
+	"if fresh ~= '' and not again and payer == KEYS[3] then"
 	" local s = tonumber(call('GET', KEYS[3]) or '')"
 	" if s and s > now then"
 	"  call('SET', KEYS[3], s - cost * 60e6 / limit, 'KEEPTTL') end end "
@@ -99,6 +100,7 @@ static struct redis_script admit_script = { "admit",
 	" local units = floor(limits[i] * ARGV[5] / 60)"
 	" if units < cost then units = cost end"
 	" local w = tonumber(whole[i] or now) or now"
+	" if again then w = w - cost * step end"
 	" if w < now then w = now end"
 	" local wait = w - now + (cost - units) * step"
 	" if wait > 1 then ok = 0 else wait = 0 end"

@@ -61,7 +61,7 @@ struct admission {
 };
 /* fresh: a key's record that PostgreSQL just told, or NULL; it is stored
  * unless there is one, or (stale) in the place of an old one, and never over
- * a tombstone. What the first run charged to strangers is given back. */
+ * a tombstone. What the first run charged is given back. */
 co_fn enum res admit_ask(struct ctx *, struct admission *, const void *fresh,
     size_t len, bool stale);
 /* Forgets the nonce if this very signature used it. What a key was charged

@@ -319,6 +319,9 @@ KEPT = {
 LAST = {
     "asked for": (TOP + "Connection: close¶¶", 200),
     "asked for in capitals": (TOP + "Connection: CLOSE¶¶", 200),
+    "asked for behind another option": (TOP + "TE: trailers¶Connection: TE, close¶¶", 200),
+    "asked for before another option": (TOP + "Connection: close,TE¶¶", 200),
+    "asked for in a second field": (TOP + "Connection: TE¶Connection: close¶¶", 200),
     "HTTP/1.0": ("GET /health/live HTTP/1.0¶Host: @¶¶", 200),
     "HTTP/1.0 keep-alive": ("GET /health/live HTTP/1.0¶Host: @¶Connection: keep-alive¶¶", 200),
     "HTTP/1.0 POST": ("POST /v1/patients HTTP/1.0¶Host: @¶Content-Length: 2¶¶{}", 401),

@@ -309,3 +309,28 @@ def test_use_keeps_a_session_alive(stored):
         assert stored.works()
         for key in stored.keys:
             assert 1700 < r.ttl(key) <= 1800
+
+
+# ---- one place only -------------------------------------------------------------------------
+
+
+def test_two_authorization_lines_are_nobody(instance, clinician, anonymous):
+    """A proxy may have judged the other one."""
+    for tokens in ((clinician.token, "A" * 43), ("A" * 43, clinician.token), [clinician.token] * 2):
+        lines = [("authorization", f"Bearer {token}") for token in tokens]
+        problem(anonymous.http.get("/v1/me", headers=lines), "unauthenticated")
+
+
+@pytest.mark.parametrize("name", ["origin", "sec-fetch-site", "x-csrf-token"])
+def test_two_lines_of_what_guards_a_cookie_session(browser, instance, name):
+    right = {
+        "origin": instance.url,
+        "sec-fetch-site": "same-origin",
+        "x-csrf-token": browser.csrf,
+        "content-type": "application/json",
+    }
+    wrong = "cross-site" if name == "sec-fetch-site" else "https://elsewhere.example"
+    lines = [*right.items(), (name, wrong)]
+    one = browser.http.post("/v1/patients", json=data.patient(), headers=right)
+    assert one.status_code == 201, one.text
+    problem(browser.http.post("/v1/patients", json=data.patient(), headers=lines), "csrf")
