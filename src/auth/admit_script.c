@@ -353,6 +353,20 @@ unexpected(struct ctx *cx)
 	    "The request could not be carried out."));
 }
 
+/* Whoever has taken Redis over could answer anything. */
+static bool
+state_ok(redisReply *const *e)
+{
+	if (e[0]->integer <= RATE_KIND_UNSET || e[0]->integer >= RATE_KIND_MAX)
+		return (false);
+	if (e[1]->integer < 1 || e[1]->integer > UINT32_MAX)
+		return (false);
+	for (int i = 2; i < STATE_INTS; i++)
+		if (e[i]->integer < 0 || e[i]->integer > UINT32_MAX)
+			return (false);
+	return (true);
+}
+
 static enum res
 read_verdict(struct ctx *cx, const redisReply *r, struct verdict *v)
 {
@@ -373,7 +387,9 @@ read_verdict(struct ctx *cx, const redisReply *r, struct verdict *v)
 	}
 	v->missing = e[2]->integer == 1;
 	v->replayed = e[3]->integer == 1;
-	for (e += HEAD_INTS; e < r->element + r->elements; e += STATE_INTS)
+	for (e += HEAD_INTS; e < r->element + r->elements; e += STATE_INTS) {
+		if (!state_ok(e))
+			return (unexpected(cx));
 		v->states[v->nstates++] = (struct rate_state){
 			.kind = (enum rate_kind)e[0]->integer,
 			.limit = e[1]->integer,
@@ -381,6 +397,7 @@ read_verdict(struct ctx *cx, const redisReply *r, struct verdict *v)
 			.reset_ms = e[3]->integer,
 			.wait_ms = e[4]->integer,
 		};
+	}
 	return (RES_OK);
 }
 
