@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/io.h"
+#include "io/io_priv.h"
 
 #define SECRET_MAX 512
 
-static char db_password[SECRET_MAX], redis_password[SECRET_MAX];
+static char db_password[SECRET_MAX], redis_password[SECRET_MAX],
+    mail_password[SECRET_MAX];
 
 /* The first line of a file; an empty path leaves out empty. */
 static enum res
@@ -40,10 +41,18 @@ enum res
 io_load_secrets(char *msg, size_t len)
 {
 	if (secret_read(SETTING_DB_PASSWORD_FILE, db_password, msg, len) !=
-	    RES_OK)
+		RES_OK ||
+	    secret_read(SETTING_REDIS_PASSWORD_FILE, redis_password, msg,
+		len) != RES_OK)
 		return (RES_ERR);
 	return (
-	    secret_read(SETTING_REDIS_PASSWORD_FILE, redis_password, msg, len));
+	    secret_read(SETTING_MAIL_PASSWORD_FILE, mail_password, msg, len));
+}
+
+const char *
+io_mail_password(void)
+{
+	return (mail_password);
 }
 
 void

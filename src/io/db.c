@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/db_priv.h"
+#include "io/io_priv.h"
 #include "obs/obs.h"
 
 struct db_config db_cfg;

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/db_priv.h"
+#include "io/io_priv.h"
 #include "obs/obs.h"
 
 #define CONNECT_TIMEOUT_MS 5000

@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "io/db_priv.h"
+#include "io/io_priv.h"
 
 #define PG_EPOCH_US INT64_C(946684800000000)
 

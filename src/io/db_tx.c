@@ -9,7 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "io/db_priv.h"
+#include "io/io_priv.h"
 
 struct db_tx {
 	struct env *env;
@@ -201,10 +201,12 @@ co_fn void
 db_rollback(struct env *env, struct db_tx *tx)
 {
 	struct err kept = env->err;
+	char sqlstate[sizeof(env->sqlstate)];
 	struct db_rows *rows;
 
 	if (tx == NULL || !tx->open)
 		return;
+	memcpy(sqlstate, env->sqlstate, sizeof(sqlstate));
 	tx->failed = false;
 	if (tx_live(tx) &&
 	    tx_run(env, tx, NULL, "ROLLBACK", NULL, &rows) != RES_OK &&
@@ -213,4 +215,5 @@ db_rollback(struct env *env, struct db_tx *tx)
 	tx->open = false;
 	db_write_put(tx->conn, tx->gen);
 	env->err = kept; /* the cause matters, not the rollback */
+	memcpy(env->sqlstate, sqlstate, sizeof(sqlstate));
 }

@@ -7,7 +7,7 @@
 #include <kore/kore.h>
 #include <kore/curl.h>
 
-#include "io/io.h"
+#include "io/io_priv.h"
 
 struct transfer {
 	struct kore_curl curl;
@@ -77,13 +77,19 @@ fetch(
 {
 	struct transfer *t = arena_alloc(env->arena, sizeof(*t));
 	int method = method_of(req->method);
-	int64_t left = env->deadline - time_mono_ms();
+	struct curl_slist *addresses;
+	int64_t left;
 	enum res rc;
 
-	if (method == 0 || left <= 0)
-		return (fetch_failed(env, "bad method or no time left"));
-	if (!kore_curl_init(&t->curl, req->url, KORE_CURL_ASYNC))
-		return (fetch_failed(env, "curl cannot start"));
+	if (method == 0)
+		return (fetch_failed(env, "bad method"));
+	if (outbound_pin_url(env, req->url, &addresses) != RES_OK)
+		return (RES_ERR);
+	left = env->deadline - time_mono_ms();
+	if (left <= 0 || !kore_curl_init(&t->curl, req->url, KORE_CURL_ASYNC)) {
+		curl_slist_free_all(addresses);
+		return (fetch_failed(env, "no time left, or no memory"));
+	}
 	kore_curl_http_setup(&t->curl, method,
 	    method == HTTP_METHOD_GET ? NULL : req->body,
 	    method == HTTP_METHOD_GET ? 0 : req->body_len);
@@ -92,6 +98,12 @@ fetch(
 		kore_curl_http_set_header(&t->curl, h[0], h[1]);
 	curl_easy_setopt(t->curl.handle, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(t->curl.handle, CURLOPT_PROTOCOLS_STR, "http,https");
+	/* Known lengths are refused at once, others while they come in: at
+	 * Kore's 2 MB. */
+	curl_easy_setopt(t->curl.handle, CURLOPT_MAXFILESIZE_LARGE,
+	    (curl_off_t)req->reply_max);
+	trust_web(t->curl.handle);
+	curl_easy_setopt(t->curl.handle, CURLOPT_RESOLVE, addresses);
 	if (left < 600000)
 		curl_easy_setopt(
 		    t->curl.handle, CURLOPT_TIMEOUT_MS, (long)left);
@@ -104,5 +116,6 @@ fetch(
 	else
 		rc = fetch_failed(env, "deadline");
 	kore_curl_cleanup(&t->curl);
+	curl_slist_free_all(addresses);
 	return (rc);
 }

@@ -157,6 +157,7 @@ struct redis_stats {
 void redis_stats(struct redis_stats *);
 
 /* ---- fetch.c: outbound HTTP by Kore's curl ----------------------------- */
+/* Of https:// certificate and host name are verified, against CA_FILE. */
 struct fetch_request {
 	const char *method;         /* GET, POST, PUT, DELETE, PATCH */
 	const char *url;            /* https:// or http:// */
@@ -173,13 +174,51 @@ struct fetch_reply {
 co_fn enum res
 fetch(struct env *, const struct fetch_request *, struct fetch_reply *);
 
+/* ---- smtp.c: one message to a mail server, by Kore's curl --------------- */
+enum smtp_tls {
+	SMTP_TLS_UNSET = 0,
+	SMTP_TLS,      /* from the first byte on (RFC 8314) */
+	SMTP_STARTTLS, /* required (RFC 3207) */
+	SMTP_PLAIN
+};
+struct smtp_server {
+	const char *host; /* name or address */
+	int port;
+	enum smtp_tls tls; /* its certificate and name are verified */
+	const char *user;  /* "": none; its password: MAIL_PASSWORD_FILE */
+	const char *hello; /* the name to greet with */
+};
+struct smtp_mail {
+	const char *from, *to; /* addresses that were checked */
+	const void *text;      /* RFC 5322, lines ending with CRLF */
+	size_t len;
+};
+enum smtp_result {
+	SMTP_RESULT_UNSET = 0,
+	SMTP_SENT,   /* the server has taken it over */
+	SMTP_LATER,  /* not now: another attempt may succeed */
+	SMTP_REFUSED /* this mail never will */
+};
+/* why: a word for logs ("no-connection", "deferred", ...); static. */
+co_fn enum smtp_result smtp_send(struct env *, const struct smtp_server *,
+    const struct smtp_mail *, const char **why);
+
 /* ---- connect.c: both clients from the settings --------------------------- */
 /* Reads the password files, in the parent. */
 enum res io_load_secrets(char *msg, size_t msglen);
 /* Starts the clients, in a worker; they connect by themselves. */
 void io_connect(void);
 
+/* ---- trust.c: the authorities that other servers' certificates must be of --
+ */
+/* Reads CA_FILE and MAIL_CA_FILE, in the parent; later than log_open(). */
+enum res io_load_trust(char *msg, size_t msglen);
+
 /* ---- resolve.c: a name to a numeric address, on the thread pool -------- */
 co_fn enum res resolve_host(struct env *, const char *name, char out[64]);
+/* All of them, the best first, with commas between and IPv6 in brackets. */
+#define RESOLVE_ALL_SIZE 512
+co_fn enum res
+resolve_all(struct env *, const char *name, char out[RESOLVE_ALL_SIZE]);
 
 #endif

@@ -1,9 +1,11 @@
 /*
- * Shared by the db_*.c files only.
+ * What the files of io/ share with each other and with nobody else: most of it
+ * is the database's.
  */
-#ifndef DB_PRIV_H
-#define DB_PRIV_H
+#ifndef IO_PRIV_H
+#define IO_PRIV_H
 
+#include <curl/curl.h>
 #include <libpq-fe.h>
 
 #include <kore/kore.h>
@@ -102,5 +104,20 @@ void db_write_stats(struct db_stats *);
 /* db_rows.c */
 struct db_rows *db_rows_new(struct env *, PGresult *);
 enum res db_rows_error(struct env *, PGresult *, const char *stmt);
+
+/* trust.c: sets which authorities a transfer's peer may have its certificate
+ * from; it and its name are verified, whatever else is set. */
+void trust_web(CURL *);
+void trust_mail(CURL *);
+
+/* connect.c: what MAIL_PASSWORD_FILE held; "": none. */
+const char *io_mail_password(void);
+
+/* outbound.c: an entry for CURLOPT_RESOLVE, to be freed by the caller after
+ * the transfer; of a URL it may be NULL, where none is needed. */
+co_fn enum res outbound_pin(
+    struct env *, const char *host, const char *port, struct curl_slist **);
+co_fn enum res
+outbound_pin_url(struct env *, const char *url, struct curl_slist **);
 
 #endif
