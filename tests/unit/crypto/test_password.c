@@ -79,6 +79,40 @@ old_parameters_noticed(void **state UNUSED)
 }
 
 static void
+hashed_anew(void **state UNUSED)
+{
+	struct password_job job = {
+		.password = "correct horse", .ops = 1, .mem_bytes = MEM
+	};
+	char before[PASSWORD_HASH_MAX];
+	bool rehash;
+
+	password_hash_job(&job);
+	strcpy(before, job.hash);
+	job.ops = 0;
+	job.mem_bytes = 0;
+	password_rehash_job(&job);
+	assert_true(job.ok);
+	assert_string_not_equal(job.hash, before);
+	assert_true(password_same_setting(job.hash, before));
+	assert_true(verify(job.hash, "correct horse", &rehash));
+	assert_false(rehash);
+	assert_false(verify(job.hash, "correct horsf", NULL));
+
+	/* Set again, the same password has another salt. */
+	password_hash_job(&job);
+	assert_false(password_same_setting(job.hash, before));
+
+	/* A salt of another size cannot be kept: nothing is done. */
+	strcpy(job.hash, "$argon2id$v=19$m=8192,t=1,p=1$c2FsdA$aGFzaA");
+	password_rehash_job(&job);
+	assert_false(job.ok);
+	strcpy(job.hash, "");
+	password_rehash_job(&job);
+	assert_false(job.ok);
+}
+
+static void
 lengths(void **state UNUSED)
 {
 	static char text[1026];
@@ -175,6 +209,7 @@ main(void)
 		cmocka_unit_test(right_and_wrong),
 		cmocka_unit_test(foreign_hash_verifies),
 		cmocka_unit_test(old_parameters_noticed),
+		cmocka_unit_test(hashed_anew),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(unknown_user_costs_the_same),
 		cmocka_unit_test(generated),
