@@ -10,8 +10,11 @@
 
 #include "keys_fixture.h"
 
-#define HASH  "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaA"
-#define OTHER "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaB"
+#define HASH "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx0$aGFzaA"
+/* Another salt: another password, or the same one set again. */
+#define OTHER "$argon2id$v=19$m=8192,t=1,p=1$c2FsdHNhbHRzYWx1$aGFzaA"
+/* The same password under other parameters. */
+#define ANEW "$argon2id$v=19$m=65536,t=3,p=1$c2FsdHNhbHRzYWx0$bmV3"
 
 static void
 make(struct device *device, const char *email, int64_t at_us,
@@ -39,6 +42,7 @@ made_and_opened(void **state UNUSED)
 	assert_memory_not_equal(opened.account, bob, sizeof(bob));
 	assert_int_equal(opened.issued_us, 1234567890123456);
 	assert_true(device_current(&opened, HASH));
+	assert_true(device_current(&opened, ANEW));
 	assert_false(device_current(&opened, OTHER));
 }
 
@@ -57,8 +61,8 @@ static void
 known_value(void **state UNUSED)
 {
 	static const char text[] = "AQABAgMEBQYHCAkKCwwNDg93TOI43v-qBXTiyvwR"
-				   "g_ZxAAZJrdRJMADMyEi3SLoAhTzNpdKXnxSTbIdU"
-				   "to4uyv0qaiSWvg-idcOLqXYP6WXQnIPolOcReeo";
+				   "g_ZxAAZJrdRJMADWTHTGkmMokRdiK5edG7pRHUGM"
+				   "x6Yp5MihYj62MfqMeZWZBj9EQkUyiF1Ufp_5SuI";
 	uint8_t account[ACCOUNT_DIGEST_BYTES], expect[ACCOUNT_DIGEST_BYTES];
 	struct device device;
 	char again[DEVICE_STRLEN + 1];
