@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/auth_priv.h"
+#include "httpsig/httpsig.h"
 
 #define FIELDS_MAX 32
 
