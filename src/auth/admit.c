@@ -49,6 +49,8 @@ known(struct ctx *cx, const struct principal *who)
 	cx->actor_id = who->user_id;
 	if (who->key != NULL)
 		cx->key_id = who->key->id;
+	else
+		cx->session_id = who->session_id;
 }
 
 /* Refused: RATE_LIMITED, or a nonce that was seen before. */
@@ -99,6 +101,7 @@ static co_fn enum res
 admit_alone(struct ctx *cx, struct admission *ad, struct principal **who)
 {
 	enum credential_kind kind = ad->credential.kind;
+	bool former;
 
 	if (kind == CREDENTIAL_SESSION || kind == CREDENTIAL_SIGNATURE ||
 	    ad->credential.signature != NULL)
@@ -111,32 +114,14 @@ admit_alone(struct ctx *cx, struct admission *ad, struct principal **who)
 		return (RES_OK);
 	if (admit_key_alone(cx, ad, who) != RES_OK)
 		return (RES_ERR);
-	return (*who == NULL ? RES_OK : charge_alone(cx, ad, *who));
+	if (*who == NULL || !apikey_valid(*who, ad->credential.token,
+				&cx->client, cx->now_us, &former))
+		return (RES_OK);
+	return (charge_alone(cx, ad, *who));
 }
 
 /* ---- with Redis
  * -------------------------------------------------------------- */
-
-static struct principal *
-open_session(struct ctx *cx, const struct admission *ad)
-{
-	const struct verdict *v = &ad->verdict;
-	struct principal *who = arena_alloc(cx->env.arena, sizeof(*who));
-
-	if (v->value == NULL)
-		return (NULL);
-	if (session_value_open(cx->env.arena, ad->credential.hash, v->value,
-		v->len, who) != RES_OK) {
-		log_event(LOG_LEVEL_ERROR, "session.forged",
-		    "a session value in Redis does not open");
-		return (NULL);
-	}
-	/* A token goes back where it came from. */
-	if (who->expires_us <= cx->now_us ||
-	    who->cookie != ad->credential.cookie)
-		return (NULL);
-	return (who);
-}
 
 /* *who NULL: nobody known. What the request may not be is said later. */
 static co_fn enum res
@@ -147,11 +132,9 @@ look_up(struct ctx *cx, struct admission *ad, struct principal **who)
 	*who = NULL;
 	if (kind == CREDENTIAL_KEY || kind == CREDENTIAL_SIGNATURE)
 		return (admit_key(cx, ad, who));
-	if (admit_ask(cx, ad, NULL, 0, false) != RES_OK)
-		return (RES_ERR);
 	if (kind == CREDENTIAL_SESSION)
-		*who = open_session(cx, ad);
-	return (RES_OK);
+		return (admit_session(cx, ad, who));
+	return (admit_ask(cx, ad, NULL, 0, false));
 }
 
 /* ---- what the credential is good for
@@ -181,7 +164,7 @@ check_key(struct ctx *cx, const struct admission *ad)
 	if (apikey_valid(cx->who, ad->credential.token, &cx->client, cx->now_us,
 		&former))
 		return (RES_OK);
-	if (ad->credential.kind == CREDENTIAL_SIGNATURE)
+	if (ad->credential.kind == CREDENTIAL_SIGNATURE && !ad->verdict.refused)
 		auth_undo(cx);
 	forget_unproven(cx);
 	return (unauthenticated(cx));
@@ -275,6 +258,53 @@ forbidden(struct ctx *cx)
 	    "This needs the scope %s.", cx->ep->scope));
 }
 
+/* RFC 9470: the client is to prove anew who it is, and ask again. */
+static enum res
+step_up(struct ctx *cx)
+{
+	metric_add(METRIC_AUTH_DENIED, 1);
+	reply_header(cx, "WWW-Authenticate",
+	    arena_printf(cx->env.arena,
+		"Bearer error=\"insufficient_user_authentication\", "
+		"error_description=\"A fresh proof is needed\", "
+		"max_age=\"%lld\"",
+		(long long)setting_int(SETTING_STEP_UP_S)));
+	return (err_fail(&cx->env.err, PROBLEM_STEP_UP_REQUIRED,
+	    "Show %s once more at /v1/auth/second-factor%s, then repeat this.",
+	    cx->who->has != 0 ? "the second factor" : "the password",
+	    cx->who->has & FACTOR_PASSKEY ? " or /v1/auth/passkey/verify" :
+					    ""));
+}
+
+/* What an unfinished log-in may do is to finish it. */
+static enum res
+check_stage(struct ctx *cx)
+{
+	const struct principal *who = cx->who;
+
+	if (who->stage == STAGE_SECOND_FACTOR && !(cx->ep->flags & EP_UNPROVEN))
+		return (err_fail(&cx->env.err, PROBLEM_SECOND_FACTOR_REQUIRED,
+		    "Show the second factor at /v1/auth/second-factor or "
+		    "/v1/auth/passkey/verify, then go on."));
+	if (who->onetime && !(cx->ep->flags & EP_ONETIME))
+		return (err_fail(&cx->env.err, PROBLEM_PASSWORD_CHANGE_REQUIRED,
+		    "Change the one-time password at /v1/auth/password, then "
+		    "go on."));
+	if (who->stage == STAGE_ENROL && !(cx->ep->flags & EP_ENROL))
+		return (err_fail(&cx->env.err, PROBLEM_ENROLMENT_REQUIRED,
+		    "Set a second factor up first: an authenticator app at "
+		    "/v1/me/totp or a passkey at /v1/me/passkeys."));
+	return (RES_OK);
+}
+
+static bool
+proof_is_fresh(const struct ctx *cx)
+{
+	int64_t age = cx->now_us - cx->who->proved_us;
+
+	return (age < setting_int(SETTING_STEP_UP_S) * 1000000);
+}
+
 enum res
 auth_allow(struct ctx *cx)
 {
@@ -284,11 +314,11 @@ auth_allow(struct ctx *cx)
 		apikey_used(cx->who, &cx->client, cx->now_us);
 	if (cx->who->key != NULL && cx->ep->auth != AUTH_ANY)
 		return (forbidden(cx));
-	if (cx->who->onetime && !(cx->ep->flags & EP_ONETIME))
-		return (err_fail(&cx->env.err, PROBLEM_PASSWORD_CHANGE_REQUIRED,
-		    "Change the one-time password at /v1/auth/password, then "
-		    "go on."));
-	if (cx->who->scopes & scope_bit(cx->ep->scope))
-		return (RES_OK);
-	return (forbidden(cx));
+	if (cx->who->key == NULL && check_stage(cx) != RES_OK)
+		return (RES_ERR);
+	if (!(cx->who->scopes & scope_bit(cx->ep->scope)))
+		return (forbidden(cx));
+	if ((cx->ep->flags & EP_STEP_UP) && !proof_is_fresh(cx))
+		return (step_up(cx));
+	return (RES_OK);
 }

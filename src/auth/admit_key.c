@@ -3,9 +3,12 @@
  * most; PostgreSQL tells it when Redis cannot: it is not there, it is too
  * old, or a tombstone says that the key is being changed.
  *
- * In front of the seal stands what the script needs: a mark, the user's
- * bucket, the keyed hash of the secret and of the former one while it is
- * good, and the key's own limits (4 bytes a class, big-endian; 0: none).
+ * In front of the seal stands what the script needs to tell whether the key
+ * is good here and now, and so whom to charge: a mark, the user's bucket, the
+ * keyed hash of the secret and of the former one while it is good, the key's
+ * own limits (4 bytes a class; 0: none), when the key and the former secret
+ * end (8 bytes each, in us; 0: never), how many networks it is bound to (one
+ * byte), and each as its length in bits and 16 bytes. Integers are big-endian.
  * After opening, all of it is compared with what is sealed.
  */
 #include <string.h>
@@ -15,13 +18,14 @@
 #include "auth/auth_priv.h"
 #include "obs/obs.h"
 
-static void
-head_make(const struct principal *who, uint8_t out[KEY_HEAD_LEN])
+static size_t
+head_make(const struct principal *who, uint8_t out[KEY_HEAD_MAX])
 {
 	const struct apikey *k = who->key;
 	char bucket[BUCKET_STRLEN + 1];
+	uint8_t *p = out + KEY_HEAD_TIMES;
 
-	memset(out, 0, KEY_HEAD_LEN);
+	memset(out, 0, KEY_HEAD_MAX);
 	out[0] = KEY_HEAD_MARK;
 	bucket_name(&who->user_id, bucket);
 	memcpy(out + 1, bucket, BUCKET_STRLEN);
@@ -30,17 +34,26 @@ head_make(const struct principal *who, uint8_t out[KEY_HEAD_LEN])
 		memcpy(out + KEY_HEAD_SECRET + 32, k->previous_hash, 32);
 	for (unsigned c = 0; c < RATE_CLASS_MAX; c++)
 		put_be32(out + KEY_HEAD_LIMITS + 4 * c, k->limits[c]);
+	put_be64(p, (uint64_t)k->expires_us);
+	put_be64(p + 8, (uint64_t)k->previous_until_us);
+	p[16] = (uint8_t)k->nnetworks;
+	p += 17;
+	for (unsigned i = 0; i < k->nnetworks; i++, p += 17) {
+		p[0] = k->networks[i].bits;
+		memcpy(p + 1, k->networks[i].addr.b, 16);
+	}
+	return ((size_t)(p - out));
 }
 
 static const void *
 record_make(struct ctx *cx, const struct principal *who, size_t *len)
 {
 	const void *sealed = apikey_value_make(cx->env.arena, who, len);
-	uint8_t *out = arena_alloc(cx->env.arena, KEY_HEAD_LEN + *len);
+	uint8_t *out = arena_alloc(cx->env.arena, KEY_HEAD_MAX + *len);
+	size_t head = head_make(who, out);
 
-	head_make(who, out);
-	memcpy(out + KEY_HEAD_LEN, sealed, *len);
-	*len += KEY_HEAD_LEN;
+	memcpy(out + head, sealed, *len);
+	*len += head;
 	return (out);
 }
 
@@ -49,15 +62,20 @@ record_open(struct ctx *cx, const struct admission *ad)
 {
 	const struct verdict *v = &ad->verdict;
 	const uint8_t *value = v->value;
-	uint8_t head[KEY_HEAD_LEN];
+	uint8_t head[KEY_HEAD_MAX];
 	struct principal *who = NULL;
+	size_t n;
 
-	if (v->len <= KEY_HEAD_LEN ||
-	    apikey_value_open(cx->env.arena, ad->credential.prefix,
-		value + KEY_HEAD_LEN, v->len - KEY_HEAD_LEN, &who) != RES_OK)
+	if (v->len <= KEY_HEAD_FIXED)
 		return (NULL);
-	head_make(who, head);
-	return (sodium_memcmp(head, value, KEY_HEAD_LEN) == 0 ? who : NULL);
+	n = KEY_HEAD_FIXED + 17 * (size_t)value[KEY_HEAD_FIXED - 1];
+	if (v->len <= n ||
+	    apikey_value_open(cx->env.arena, ad->credential.prefix, value + n,
+		v->len - n, &who) != RES_OK)
+		return (NULL);
+	if (head_make(who, head) != n)
+		return (NULL);
+	return (sodium_memcmp(head, value, n) == 0 ? who : NULL);
 }
 
 /*

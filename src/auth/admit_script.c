@@ -6,8 +6,10 @@
  *
  * Whoever shows nothing good is charged as a stranger of that network, and
  * never to a user or key that was merely named: else anybody who knows a
- * key's prefix could use up its limit. The hashes that are compared here are
- * keyed, so the time it takes tells nothing.
+ * key's prefix could use up its limit. Nor may a key that is over, or bound to
+ * other networks, use up its user's: whoever shows it is told who it is, and
+ * charged as a stranger too. The hashes that are compared here are keyed, so
+ * the time it takes tells nothing.
  *
  * Names: r:<class's letter> and u:<user's bucket>, k:<key's prefix>,
  * n:<network> (its authenticated requests), s:<network> (strangers),
@@ -25,7 +27,7 @@
 #include "auth/auth_priv.h"
 
 #define STATE_INTS    5
-#define HEAD_INTS     4  /* value, passed, missing, replayed */
+#define HEAD_INTS     5  /* value, passed, missing, replayed, refused */
 #define NONCE_SLACK_S 60 /* for clocks that differ */
 
 #define LUA_CLOCK                       \
@@ -33,36 +35,65 @@
 	"local now = (t[1] - 1760000000) * 1000000 + t[2] "
 
 /*
+ * What a key's record says of itself (admit_key.c has the layout): the time at
+ * that place is past, and the client is in one of its networks. An IPv4 address
+ * is in the IPv6 form that begins with 96 fixed bits, and in no block that is
+ * larger than all of those.
+ */
+#define LUA_GOOD                                                              \
+	"local function over(v, at)"                                          \
+	" local hi, lo = struct.unpack('>I4I4', v, at)"                       \
+	" local t = hi * 4294967296 + lo"                                     \
+	" return t > 0 and t <= tonumber(ARGV[15]) end "                      \
+	"local function from(v)"                                              \
+	" local n, a = string.byte(v, 126), ARGV[16]"                         \
+	" if n == 0 then return true end"                                     \
+	" for at = 127, 127 + 17 * (n - 1), 17 do"                            \
+	"  local bits = string.byte(v, at)"                                   \
+	"  local full, rest = math.floor(bits / 8), 2 ^ (8 - bits % 8)"       \
+	"  if (ARGV[17] ~= '4' or bits >= 96) and"                            \
+	"   string.sub(v, at + 1, at + full) == string.sub(a, 1, full) and"   \
+	"   (rest == 256 or math.floor(string.byte(v, at + 1 + full) / rest)" \
+	"   == math.floor(string.byte(a, full + 1) / rest))"                  \
+	"  then return true end end"                                          \
+	" return false end "
+
+/*
  * KEYS: stored session or key, network's bucket, strangers' bucket, nonce.
  * ARGV: 1 credential: "s"ession, bearer "k"ey, key named by a si"g"nature,
  * "n"one; 2 beginning of bucket names; 3 number of the class; 4 cost;
  * 5 burst in s; 6 limit; 7 network's limit; 8 life of the stored value in s;
  * 9 keyed hash of the API key; 10 its prefix; 11 fresh record or "";
- * 12 "1": the stored one was old, but by it the first run has taken the nonce
- * and charged the buckets; 13 signature's hash; 14 life of a nonce.
- * Returns value or false, passed, missing, replayed, and for each bucket
- * kind, limit, what is left, ms until whole, ms until the request passes.
+ * 12 not "": the stored one was old; "1": but by it the first run has taken the
+ * nonce and charged the buckets; 13 signature's hash; 14 life of a nonce; 15
+ * the time in us; 16 the client's address, 16 bytes; 17 "4": it is an IPv4 one.
+ * Returns value or false, passed, missing, replayed, refused, and for each
+ * bucket kind, limit, what is left, ms until whole, ms until the request
+ * passes.
  */
 static struct redis_script admit_script = { "admit",
 	LUA_CLOCK
 	"local call, mode, fresh = redis.call, ARGV[1], ARGV[11] "
 	"local v, known, missing, replay, own = false, false, 0, 0, 0 "
+	"local refused = 0 "
 	"if mode == 's' then"
 	" v = redis.pcall('GETEX', KEYS[1], 'EX', ARGV[8])"
 	" if type(v) == 'table' then v = false end"
 	" known = v and #v > 16 "
-	"elseif mode ~= 'n' then"
-	" v = redis.pcall('GET', KEYS[1])"
+	"elseif mode ~= 'n' then " LUA_GOOD " v = redis.pcall('GET', KEYS[1])"
 	" if type(v) == 'table' then v = false end"
-	" local good = v and string.byte(v) == 75 and #v > 109"
+	" local good = v and string.byte(v) == 75 and #v > 126"
+	" good = good and #v > 126 + 17 * string.byte(v, 126)"
 	" if fresh ~= '' then"
-	"  if not v or (good and ARGV[12] == '1') then"
+	"  if not v or (good and ARGV[12] ~= '') then"
 	"   call('SET', KEYS[1], fresh, 'EX', ARGV[8]) end"
 	"  v = fresh good = true end"
 	" if good then"
 	"  known = mode == 'g' or string.sub(v, 18, 49) == ARGV[9] or"
-	"   string.sub(v, 50, 81) == ARGV[9]"
+	"   not over(v, 118) and string.sub(v, 50, 81) == ARGV[9]"
 	"  own = struct.unpack('>I4', v, 82 + 4 * ARGV[3])"
+	"  if known and (over(v, 110) or not from(v)) then"
+	"   known = false refused = 1 end"
 	" else missing = 1 end end "
 	"local cost, limit = tonumber(ARGV[4]), tonumber(ARGV[6]) "
 	"local payer, again = KEYS[3], ARGV[12] == '1' "
@@ -106,7 +137,8 @@ static struct redis_script admit_script = { "admit",
 	" if wait > 1 then ok = 0 else wait = 0 end"
 	" whole[i] = w waits[i] = ceil(wait / 1000) end "
 	"if ok == 0 and known and KEYS[4] ~= '' then call('DEL', KEYS[4]) end "
-	"local reply, n = {known and v or false, ok, missing, replay}, 4 "
+	"local reply, n = {(known or refused == 1) and v or false, ok, missing,"
+	" replay, refused}, 5 "
 	"for i = 1, #names do"
 	" local step, w = 60e6 / limits[i], whole[i] - now"
 	" if ok == 1 then w = w + step * cost"
@@ -145,7 +177,8 @@ static struct redis_script undo_script = { "undo",
 	"", NULL };
 
 _Static_assert(BUCKET_STRLEN == 16 && KEY_HEAD_SECRET == 17 &&
-		   KEY_HEAD_LIMITS == 81 && KEY_HEAD_LEN == 109,
+		   KEY_HEAD_LIMITS == 81 && KEY_HEAD_TIMES == 109 &&
+		   KEY_HEAD_FIXED == 126,
     "the script counts from 1");
 
 __attribute__((constructor)) static void
@@ -243,8 +276,8 @@ admit_buckets(
 
 struct words {
 	struct arena *arena;
-	const char *v[20];
-	size_t len[20];
+	const char *v[24];
+	size_t len[24];
 	int n;
 };
 
@@ -332,9 +365,8 @@ nonce_life(const struct ctx *cx, const struct signature *s)
 static int64_t
 value_life(const struct credential *c)
 {
-	return (c->kind == CREDENTIAL_SESSION ?
-		    setting_int(SETTING_SESSION_IDLE_S) :
-		    APIKEY_FRESH_S);
+	return (c->kind == CREDENTIAL_SESSION ? session_idle_s(c->cookie) :
+						APIKEY_FRESH_S);
 }
 
 static const char *
@@ -387,6 +419,7 @@ read_verdict(struct ctx *cx, const redisReply *r, struct verdict *v)
 	}
 	v->missing = e[2]->integer == 1;
 	v->replayed = e[3]->integer == 1;
+	v->refused = e[4]->integer == 1;
 	for (e += HEAD_INTS; e < r->element + r->elements; e += STATE_INTS) {
 		if (!state_ok(e))
 			return (unexpected(cx));
@@ -424,9 +457,12 @@ admit_ask(struct ctx *cx, struct admission *ad, const void *fresh, size_t len,
 	word(&w, c->hash, sizeof(c->hash));
 	text(&w, c->prefix);
 	word(&w, fresh != NULL ? fresh : "", len);
-	text(&w, stale ? "1" : "");
+	text(&w, !stale ? "" : ad->verdict.refused ? "r" : "1");
 	signature_word(cx, &w, c->signature);
 	number(&w, nonce_life(cx, c->signature));
+	number(&w, cx->now_us);
+	word(&w, cx->client.b, sizeof(cx->client.b));
+	text(&w, netaddr_is_v4(&cx->client) ? "4" : "6");
 	if (redis_eval(&cx->env, &admit_script, 4, w.n, w.v, w.len, &r) !=
 	    RES_OK)
 		return (RES_ERR);

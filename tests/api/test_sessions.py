@@ -6,27 +6,11 @@ from http.cookies import SimpleCookie
 import pytest
 from lib import data
 from lib.client import Api
+from lib.cookies import COOKIE, Browser
 from lib.db import keys, redis_bytes, store
 from lib.problem import problem
 
-COOKIE = "__Host-eleusis"
 SEAL_OVERHEAD = 45
-
-
-class Browser(Api):
-    """A cookie session, with its CSRF token."""
-
-    def enter(self, email: str, password: str) -> "Browser":
-        body = {"email": email, "password": password, "mode": "cookie"}
-        self.first = self.post("/v1/auth/login", body)
-        assert self.first.status_code == 200, self.first.text
-        self.reply, self.user = self.first.json(), self.first.json()["user"]
-        self.csrf = self.reply["csrf_token"]
-        return self
-
-    @property
-    def cookie(self) -> str:
-        return self.http.cookies[COOKIE]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +82,21 @@ def test_a_foreign_origin_is_refused(browser, instance):
         own + "0",
     ):
         problem(send(browser, origin=origin, **sure), "csrf")
+
+
+def test_a_browser_s_word_on_where_a_request_comes_from(browser):
+    for site in ("cross-site", "same-site", "none", "SAME-ORIGIN", ""):
+        problem(send(browser, x_csrf_token=browser.csrf, sec_fetch_site=site), "csrf")
+    sure = send(browser, x_csrf_token=browser.csrf, sec_fetch_site="same-origin")
+    assert sure.status_code == 201
+
+
+def test_reading_takes_no_csrf_token_wherever_it_comes_from(browser):
+    """Nothing is changed, and CORS keeps the reply from other origins' scripts."""
+    headers = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    reply = browser.http.get("/v1/me", headers=headers)
+    assert reply.status_code == 200
+    assert "access-control-allow-origin" not in reply.headers
 
 
 def test_logout_takes_the_cookie_back(instance, browser):
