@@ -13,6 +13,42 @@ access_args(struct ctx *cx, struct db_args *a)
 	db_text(a, role_name(cx->who->role));
 }
 
+void
+access_write_args(
+    struct ctx *cx, struct db_args *a, const struct audit_event *event)
+{
+	db_args(a, &cx->env);
+	audit_bind(a, event);
+	db_uuid(a, &cx->who->user_id);
+	db_text(a, role_name(cx->who->role));
+}
+
+co_fn enum res
+access_forbidden(
+    struct ctx *cx, const char *type, const struct uuid *id, const char *why)
+{
+	struct audit_event event;
+
+	err_clear(&cx->env.err);
+	audit_event(cx, &event, AUDIT_DENIED);
+	audit_object(&event, type, id);
+	event.detail = audit_detail(cx, PROBLEM_FORBIDDEN);
+	if (audit_append(cx, &event) != RES_OK)
+		return (RES_ERR);
+
+	return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN, "%s", why));
+}
+
+co_fn enum res
+access_conflict(
+    struct ctx *cx, const char *type, const struct uuid *id, const char *why)
+{
+	err_clear(&cx->env.err);
+	(void)err_fail(&cx->env.err, PROBLEM_CONFLICT, "%s", why);
+
+	return (audit_failed(cx, type, id));
+}
+
 co_fn enum res
 access_read(struct ctx *cx, const struct audit_event *event,
     struct access_query *q, unsigned n)

@@ -52,10 +52,7 @@ observation_db_create(struct ctx *cx, const struct audit_event *event,
 	struct db_args a;
 	struct db_rows *rows;
 
-	db_args(&a, &cx->env);
-	audit_bind(&a, event);
-	db_uuid(&a, &cx->who->user_id);
-	db_text(&a, role_name(cx->who->role));
+	access_write_args(cx, &a, event);
 	db_uuid(&a, &o->patient);
 	db_uuid(&a, &o->id);
 	db_bytes(&a, code_index, CODE_INDEX_BYTES);

@@ -61,16 +61,6 @@ patient_row_map(const struct db_rows *rows, int row, struct patient_row *p)
 	p->updated_us = db_col_time(rows, row, 7);
 }
 
-/* The audit row's parameters, then the actor's: those of every write. */
-static void
-write_args(struct ctx *cx, struct db_args *a, const struct audit_event *event)
-{
-	db_args(a, &cx->env);
-	audit_bind(a, event);
-	db_uuid(a, &cx->who->user_id);
-	db_text(a, role_name(cx->who->role));
-}
-
 static void
 bind_mrn(struct ctx *cx, struct db_args *a, const struct patient *p)
 {
@@ -86,7 +76,7 @@ patient_db_create(struct ctx *cx, const struct audit_event *event,
 	struct db_args a;
 	struct db_rows *rows;
 
-	write_args(cx, &a, event);
+	access_write_args(cx, &a, event);
 	db_uuid(&a, &p->id);
 	db_bytes(&a, identity->data, identity->len);
 	db_bytes(&a, clinical->data, clinical->len);
@@ -110,7 +100,7 @@ patient_db_update(struct ctx *cx, const struct audit_event *event,
 	struct db_args a;
 	struct db_rows *rows;
 
-	write_args(cx, &a, event);
+	access_write_args(cx, &a, event);
 	db_uuid(&a, &p->id);
 	db_int4(&a, p->version - 1);
 	db_bytes(&a, identity->data, identity->len);

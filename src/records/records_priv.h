@@ -179,11 +179,159 @@ struct access_query {
 };
 /* Actor and role: the first two parameters of every function. */
 void	 access_args(struct ctx *, struct db_args *);
+/* The audit row's parameters, then the actor's: those of every write. */
+void	 access_write_args(struct ctx *, struct db_args *,
+	    const struct audit_event *);
+/* Refused, after the row that says so: FORBIDDEN (denied) and CONFLICT
+ * (failed), with these words. */
+co_fn enum res access_forbidden(struct ctx *, const char *type,
+	    const struct uuid *id, const char *why);
+co_fn enum res access_conflict(struct ctx *, const char *type,
+	    const struct uuid *id, const char *why);
 /*
  * The event's row and n SELECTs in flight together, one waiting time. When
  * a SELECT fails a "failed" row is made durable too.
  */
 co_fn enum res access_read(struct ctx *, const struct audit_event *,
 	    struct access_query *, unsigned n);
+
+/* ---- care, emergencies, accesses: care*.c, break_glass*.c, accesses*.c -- */
+
+#define CARE_PAGE		50
+#define CARE_PAGE_MAX		200
+#define BREAK_GLASS_PAGE	50
+#define BREAK_GLASS_PAGE_MAX	200
+#define ACCESSES_PAGE		50
+#define ACCESSES_PAGE_MAX	200
+
+/* nullable.c: absent is 0, nil or NULL in a struct, null elsewhere. */
+int64_t	 row_time(const struct db_rows *, int row, int col);
+void	 row_uuid(const struct db_rows *, int row, int col, struct uuid *);
+const char *row_text(const struct db_rows *, int row, int col);
+void	 write_ktime(struct json_out *, const char *key, int64_t us);
+void	 write_kuuid(struct json_out *, const char *key, const struct uuid *);
+
+/* One interval of eleusis.care_history. */
+struct care {
+	struct uuid	 id, user;
+	const char	*name, *role, *kind, *reason;
+	struct uuid	 granted_by, grant, ended_by;	/* nil: none */
+	int64_t		 since_us, until_us, ended_us;	/* 0: none */
+	bool		 in_force;
+};
+struct care_new {
+	struct uuid	 user;
+	const char	*reason;
+	int64_t		 until_us;	/* 0: no end */
+};
+
+/* care.c: each with its audit row. */
+/* One row more than the page's limit, if there is one: *n counts it too. */
+co_fn enum res care_read(struct ctx *, const struct uuid *patient,
+	    bool history, const struct page *, struct care **, int *n);
+co_fn enum res care_grant(struct ctx *, const struct uuid *patient,
+	    const struct care_new *, struct care *);
+co_fn enum res care_end(struct ctx *, const struct uuid *patient,
+	    const struct uuid *user);
+
+/* care_db.c */
+extern struct db_stmt *const care_visible_stmt, *const care_list_stmt;
+void	 care_row_map(const struct db_rows *, int, struct care *);
+void	 care_list_args(struct ctx *, struct db_args *,
+	    const struct uuid *patient, bool history, const struct page *);
+co_fn enum res care_db_grant(struct ctx *, const struct audit_event *,
+	    const struct uuid *patient, const struct care_new *,
+	    struct care *);
+co_fn enum res care_db_end(struct ctx *, const struct audit_event *,
+	    const struct uuid *patient, const struct uuid *user);
+
+/* What stands in the way of breaking the glass. */
+enum glass_state {
+	GLASS_UNSET = 0,
+	GLASS_CLOSED,		/* nothing: it may be opened */
+	GLASS_IN_CARE,
+	GLASS_UNKNOWN,		/* no such patient */
+	GLASS_TOO_MANY,
+	GLASS_FORBIDDEN
+};
+struct glass_target {
+	enum glass_state	 state;
+	struct uuid		 patient;	/* nil: unknown */
+	struct wrapped_key	 key;
+	int64_t			 retry_us;	/* GLASS_TOO_MANY */
+};
+struct glass {
+	struct uuid		 id, patient, user;
+	const char		*user_name, *state, *verdict;
+	int64_t			 opened_us, until_us, ended_us, reviewed_us;
+	struct uuid		 ended_by, reviewed_by;
+	const char		*reason, *note;	/* of one that is read */
+};
+struct glass_row {
+	struct glass		 glass;
+	struct sealed		 reason, note;
+	struct wrapped_key	 key;
+};
+
+/* break_glass.c: each with its audit row. */
+/* By id, or by record number where patient is NULL. */
+co_fn enum res break_glass_open(struct ctx *, const struct uuid *patient,
+	    const char *mrn, const char *reason, struct glass *);
+co_fn enum res break_glass_end(struct ctx *, const struct uuid *);
+/* break_glass_review.c: likewise. As care_read(); state NULL: any. */
+co_fn enum res break_glass_list(struct ctx *, const char *state,
+	    const struct page *, struct glass **, int *n);
+co_fn enum res break_glass_read(struct ctx *, const struct uuid *,
+	    struct glass *);
+co_fn enum res break_glass_review(struct ctx *, const struct uuid *,
+	    const char *verdict, const char *note, struct glass *);
+
+/* break_glass_seal.c: pure. */
+void	 break_glass_seal(struct arena *, const struct data_key *,
+	    const struct uuid *id, const char *column, const char *text,
+	    struct sealed *);
+/* *out NULL when there is nothing in it. */
+enum res break_glass_unseal(struct arena *, const struct data_key *,
+	    const struct uuid *id, const char *column, const struct sealed *,
+	    const char **out);
+
+/* break_glass_db.c */
+co_fn enum res break_glass_db_target(struct ctx *, const struct uuid *patient,
+	    const uint8_t *mrn_index, struct glass_target *);
+co_fn enum res break_glass_db_open(struct ctx *, const struct audit_event *,
+	    const struct sealed *reason, struct glass *);
+/* In a transaction: ends it, then notes whose record it was. */
+co_fn enum res break_glass_db_end(struct ctx *, const struct uuid *,
+	    struct uuid *patient);
+co_fn enum res break_glass_db_note_end(struct ctx *,
+	    const struct audit_event *);
+enum res break_glass_db_list_start(struct ctx *, const char *state,
+	    const struct page *, struct db_op **);
+void	 break_glass_map(const struct db_rows *, int, struct glass *);
+/* found false: no such row, or not for this actor. */
+co_fn enum res break_glass_db_read(struct ctx *, const struct uuid *,
+	    struct glass_row *, bool *found);
+co_fn enum res break_glass_db_review(struct ctx *, const struct audit_event *,
+	    const struct uuid *, const char *verdict, const struct sealed *,
+	    int64_t *reviewed_us);
+co_fn enum res break_glass_db_count(struct env *, int64_t *unreviewed);
+
+/* One line of who looked at a record. */
+struct record_access {
+	struct uuid	 id, actor, grant, session, key;	/* nil: none */
+	int64_t		 at_us, basis_since_us;
+	const char	*action, *outcome, *actor_kind, *actor_name,
+	    *actor_role, *basis, *basis_reason, *key_prefix, *network;
+};
+struct accesses_want {
+	int64_t	 since_us, until_us;	/* 0: any */
+};
+
+/* accesses_db.c */
+extern struct db_stmt *const accesses_visible_stmt, *const accesses_list_stmt;
+void	 accesses_args(struct ctx *, struct db_args *,
+	    const struct uuid *patient, const struct page *,
+	    const struct accesses_want *);
+void	 accesses_map(const struct db_rows *, int, struct record_access *);
 
 #endif
