@@ -41,7 +41,8 @@ LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack $(SAN)
 # like a leak.
 MODFLAGS = -shared $(if $(ASAN),-Wl$(comma)-z$(comma)nodelete)
 comma := ,
-LIBS = -lpq -lhiredis -lyajl -lsodium -lcurl -lcrypto -lz -lm -lpthread
+LIBS = -lpq -lhiredis -lyajl -lsodium -lcurl -lcjose -lfido2 -lcbor -lcrypto -lz \
+	-lm -lpthread
 # A chroot holds no libraries: glibc must not look for this one at run time.
 LIBS += -Wl,--no-as-needed -lgcc_s -Wl,--as-needed
 
@@ -146,10 +147,11 @@ $(foreach src,$(MOD_SRC),$(eval $(call mod_rule,$(src))))
 # ---- fuzzing: build-asan/fuzz/fuzz_json -max_total_time=60 -----------------
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_DEP := $(wildcard src/base/*.c) $(wildcard src/predict/forest*.c) \
-	$(wildcard src/predict/model_schema.c) $(wildcard src/auth/sfv*.c) \
-	$(wildcard src/auth/signature_component.c) \
-	$(wildcard src/auth/signature_base.c) $(wildcard src/auth/query_param.c) \
-	src/http/forwarded.c $(wildcard src/gate/*.c)
+	$(wildcard src/predict/model_schema.c) $(wildcard src/httpsig/sfv*.c) \
+	src/httpsig/signature_component.c src/httpsig/signature_base.c \
+	src/httpsig/query_param.c \
+	src/http/forwarded.c $(wildcard src/gate/*.c) \
+	$(wildcard src/webauthn/*.c) src/crypto/digest.c
 FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=build-asan/fuzz/%)
 
 fuzz: $(FUZZ_BIN)
@@ -158,7 +160,8 @@ build-asan/fuzz/%: tests/fuzz/%.c $(FUZZ_DEP)
 	@mkdir -p $(@D)
 	$(call say,FZ,$@)
 	$(Q)clang -std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc \
-	    -D_GNU_SOURCE= $< $(FUZZ_DEP) -lyajl -lsodium -lm -o $@
+	    -D_GNU_SOURCE= $< $(FUZZ_DEP) -lyajl -lsodium -lfido2 -lcbor \
+	    -lcrypto -lm -o $@
 
 clean:
 	rm -rf build build-asan

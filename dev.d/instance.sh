@@ -52,6 +52,10 @@ instance_env() {
 	# shellcheck source=/dev/null
 	. "$RUN/ports.env"
 	[ "$UNPRIVILEGED" = yes ] && flags='-n -r'
+	# What the server mails lies in a file that only root can read.
+	local mail=${ELEUSIS_MAIL_URL-}
+	[ -n "${ELEUSIS_MAIL_URL+x}" ] || [ "${ELEUSIS_ENV:-dev}" != dev ] ||
+		mail=file:$VAR/mail.mbox
 	local mtls=/dev/null mtls_port=${ELEUSIS_MTLS_PORT:-}
 	[ -z "$mtls_port" ] || mtls=conf/mtls.kore.conf
 	local -A env=(
@@ -74,6 +78,9 @@ instance_env() {
 		[ELEUSIS_REDIS_PORT]=$REDIS_PORT
 		[ELEUSIS_REDIS_PASSWORD_FILE]=$KEYS/redis.pw
 		[ELEUSIS_KEY_DIR]=$KEYS
+		[ELEUSIS_MAIL_URL]=$mail
+		[ELEUSIS_BREACHED_FILE]=${ELEUSIS_BREACHED_FILE-$TOP/conf/passwords/breached.bin}
+		[ELEUSIS_ASSETS_DIR]=${ELEUSIS_ASSETS_DIR:-$TOP/assets}
 		[ELEUSIS_MODELS_DIR]=${ELEUSIS_MODELS_DIR:-$TOP/models}
 		[KORE_BIND]="${ELEUSIS_BIND:-127.0.0.1} $port"
 		[KORE_WORKERS]=${ELEUSIS_WORKERS:-$(nproc)}

@@ -14,20 +14,37 @@ venv_ensure() {
 	printf '%s\n' "$want" >"$venv/.requirements"
 }
 
-# The scanner of headers, with exactly what its lock file pins; offline from
-# then on. Its scripts are not run: they would only fetch a list of hosts.
-observatory_ensure() {
-	local dir=$TOP/var/observatory lock=$TOP/tests/observatory want
+# node_ensure NAME OPTION...: exactly what the lock file of tests/NAME pins,
+# into var/NAME; offline from then on.
+node_ensure() {
+	local dir=$TOP/var/$1 lock=$TOP/tests/$1 want
+	shift
 	want=$(cat "$lock"/package*.json | sha256sum)
 	[ "$(cat "$dir/.lock" 2>/dev/null)" = "$want" ] && return
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	cp "$lock"/package*.json "$dir"
-	(cd "$dir" && npm ci --ignore-scripts --force --omit=optional --no-audit \
-	    --no-fund)
-	printf '{}\n' \
-	    >"$dir/node_modules/@mdn/mdn-http-observatory/conf/hsts-preload.json"
+	(cd "$dir" && npm ci --ignore-scripts --omit=optional --no-audit \
+	    --no-fund "$@")
 	printf '%s\n' "$want" >"$dir/.lock"
+}
+
+# The scanner of headers. Its scripts are not run: they would only fetch a list
+# of hosts.
+observatory_ensure() {
+	node_ensure observatory --force
+	printf '{}\n' \
+	    >"$TOP/var/observatory/node_modules/@mdn/mdn-http-observatory/conf/hsts-preload.json"
+}
+
+# What builds and checks the pages, with exactly what the lock file pins. No
+# scripts are run, and what is committed in assets/ needs none of it.
+web_ensure() {
+	local dir=$TOP/web want
+	want=$(cat "$dir"/package*.json | sha256sum)
+	[ "$(cat "$dir/node_modules/.lock" 2>/dev/null)" = "$want" ] && return
+	(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund)
+	printf '%s\n' "$want" >"$dir/node_modules/.lock"
 }
 
 steps_python() {
@@ -93,9 +110,11 @@ cheap_hashes() {
 	export ELEUSIS_ARGON2_OPS=1 ELEUSIS_ARGON2_MEM_KIB=8192
 }
 
-# Tests wait for all workers to follow a change of the network rules.
+# Tests wait for all workers to follow changes of the network rules and ends of
+# sessions.
 eager_workers() {
 	export ELEUSIS_NETWORK_RULES_POLL_MS=100
+	export ELEUSIS_SESSION_REVOCATION_POLL_MS=100
 }
 
 # The sanitizers need what the sandbox forbids: it is off in that build. Leaks
@@ -158,12 +177,17 @@ cmd_test() {
 	fi
 	cheap_hashes
 	eager_workers
-	steps 12
+	steps 14
 	packages_as_root steps_build run services build test
 	step "Python environment" venv \
 	    "check the network; ./dev clean starts afresh" venv_ensure
 	step "Scanner of headers" observatory \
 	    "check the network; ./dev clean starts afresh" observatory_ensure
+	step "OpenID Connect provider" oidc-provider \
+	    "check the network; ./dev clean starts afresh" \
+	    node_ensure oidc-provider
+	step "Tools of the pages" web \
+	    "check the network; rm -r web/node_modules starts afresh" web_ensure
 	step "Unit tests and tools" units \
 	    "the compiler's message above names the line to mend" \
 	    make_here units tools
@@ -208,16 +232,29 @@ lint_python() {
 	"$TOP/var/venv/bin/ruff" format --check .
 }
 
+# Types, layout, and that assets/ is what the sources build.
+lint_web() {
+	local fresh=$VAR/web
+	rm -rf "$fresh"
+	(cd web && npm run --silent check && node build.mjs "$fresh")
+	diff -r -x README.md assets "$fresh"
+}
+
 cmd_lint() {
 	parse_options "$@"
 	no_more
-	steps 5
+	steps 7
 	steps_python
 	step "C: clang-format" lint-c "clang-format -i FILE" lint_c
 	step "Shell: shellcheck" lint-shell "mend what is named above" lint_shell
 	step "Python: ruff" lint-python \
 	    "var/venv/bin/ruff check --fix . && var/venv/bin/ruff format ." \
 	    lint_python
+	step "Tools of the pages" web \
+	    "check the network; rm -r web/node_modules starts afresh" web_ensure
+	step "Pages: types, prettier, assets/" lint-web \
+	    "cd web && npx prettier --write . && npm run build, and commit" \
+	    lint_web
 }
 
 # ---- bench -----------------------------------------------------------------

@@ -1,11 +1,15 @@
 /*
  * The endpoint table.
  */
+#include "account/account.h"
 #include "app/app.h"
 #include "audit/audit.h"
 #include "auth/auth.h"
+#include "factor/factor.h"
 #include "guard/guard.h"
+#include "oidc/oidc.h"
 #include "ops/ops.h"
+#include "pages/pages.h"
 #include "predict/predict.h"
 #include "records/records.h"
 

@@ -13,15 +13,21 @@
 #include <kore/http.h>
 #include <kore/hooks.h>
 
+#include "account/account.h"
 #include "app/app.h"
 #include "audit/audit.h"
 #include "auth/auth.h"
 #include "crypto/crypto.h"
+#include "factor/factor.h"
 #include "guard/guard.h"
 #include "io/io.h"
+#include "mail/mail.h"
 #include "obs/obs.h"
+#include "oidc/oidc.h"
 #include "ops/ops.h"
+#include "pages/pages.h"
 #include "predict/predict.h"
+#include "records/records.h"
 
 #define FLUSH_MS    50
 #define SWEEP_TURNS 1200 /* of FLUSH_MS: a minute */
@@ -111,8 +117,19 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 		fatalx("proxies: %s", msg);
 	if (io_load_secrets(msg, sizeof(msg)) != RES_OK)
 		fatalx("secrets: %s", msg);
+	if (io_load_trust(msg, sizeof(msg)) != RES_OK)
+		fatalx("ca_file, mail_ca_file: %s", msg);
+	if (breached_load(
+		setting_str(SETTING_BREACHED_FILE), msg, sizeof(msg)) != RES_OK)
+		fatalx("breached_file: %s", msg);
+	if (passkey_init(msg, sizeof(msg)) != RES_OK)
+		fatalx("passkeys: %s", msg);
+	if (mail_load(msg, sizeof(msg)) != RES_OK)
+		fatalx("mail: %s", msg);
 	if (ops_init(msg, sizeof(msg)) != RES_OK)
 		fatalx("%s", msg);
+	if (oidc_load(msg, sizeof(msg)) != RES_OK)
+		fatalx("OpenID Connect: %s", msg);
 	password_init((unsigned long long)setting_int(SETTING_ARGON2_OPS),
 	    (size_t)setting_int(SETTING_ARGON2_MEM_KIB) * 1024);
 	if (tls_init() != RES_OK)
@@ -120,6 +137,9 @@ kore_parent_configure(int argc UNUSED, char *argv[] UNUSED)
 	security_init();
 	cors_init();
 	load_routes();
+	if (pages_load(setting_str(SETTING_ASSETS_DIR), msg, sizeof(msg)) !=
+	    RES_OK)
+		fatalx("pages: %s", msg);
 	rate_alone_init(worker_count > 0 ? worker_count : cpu_count);
 	if (door_init(msg, sizeof(msg)) != RES_OK)
 		fatalx("hosts: %s", msg);
@@ -164,6 +184,12 @@ kore_worker_configure(void)
 	denials_init();
 	rate_denied_init();
 	iplist_init();
+	revocations_init();
+	mail_init();
+	oidc_init();
+	/* One of them: the gauges of all are summed. */
+	if (worker->id == 1 && break_glass_watch() != RES_OK)
+		fatal("the watch over emergencies cannot start");
 	periodic(NULL);
 }
 

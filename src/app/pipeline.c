@@ -29,6 +29,8 @@ object_type(struct ctx *cx)
 		return ("audit_event");
 	if (strcmp(name, "key_id") == 0)
 		return ("api_key");
+	if (strcmp(name, "grant_id") == 0)
+		return ("break_glass");
 	return (
 	    arena_strndup(cx->env.arena, name, strlen(name) - strlen("_id")));
 }

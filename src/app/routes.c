@@ -28,16 +28,19 @@ ROUTE(models, "models")
 ROUTE(auth, "auth")
 ROUTE(me, "me")
 ROUTE(users, "users")
+ROUTE(break_glass, "break_glass")
+ROUTE(sessions, "sessions")
 ROUTE(api_keys, "api_keys")
 ROUTE(audit, "audit")
 ROUTE(network, "network")
 ROUTE(health, "health")
 ROUTE(metrics, "metrics")
 ROUTE(openapi, "openapi")
+ROUTE(pages, "pages")
 ROUTE(service, "service")
 ROUTE(catch_all, NULL)
 
-/* A path of the template, with an id in each {name}. */
+/* A path of the template, with an id in each {name}: a file's name too. */
 static void
 sample_path(const char *template, char *out, size_t len)
 {

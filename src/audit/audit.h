@@ -27,13 +27,14 @@ struct audit_event {
 	const char *actor_kind;  /* "user", "anonymous", "system" */
 	struct uuid actor_id;    /* nil: none */
 	struct uuid key_id;      /* the API key in use; nil: none */
+	struct uuid session_id;  /* or the session; nil: none */
 	const char *object_type; /* "patient"; NULL: none */
 	struct uuid object_id;   /* nil: none */
 	struct uuid request_id;
 	const char *client_ip;
 	/* JSON object text of allow-listed members: ids, versions, digests,
-	 * problem slugs; never PHI. What is stored has "key" in front when
-	 * there is one: see audit_stored_detail(). */
+	 * problem slugs; never PHI. What is stored has "key" or "session" in
+	 * front when there is one: see audit_stored_detail(). */
 	const char *detail;
 };
 
@@ -45,7 +46,8 @@ void audit_event(struct ctx *, struct audit_event *, enum audit_outcome);
 const char *audit_detail(struct ctx *, enum problem why);
 void
 audit_object(struct audit_event *, const char *type, const struct uuid *id);
-/* The detail as it is stored: with the key, whoever set the rest of it. */
+/* The detail as it is stored: with the key or the session, whoever set the
+ * rest of it. */
 const char *audit_stored_detail(struct arena *, const struct audit_event *);
 /* Eleven parameters, in the order of eleusis.audit_event: id,
  * occurred_at, action, outcome, actor_kind, actor_id, object_type,

@@ -78,6 +78,7 @@ audit_event(struct ctx *cx, struct audit_event *ev, enum audit_outcome outcome)
 	ev->actor_kind = cx->actor_kind != NULL ? cx->actor_kind : "anonymous";
 	ev->actor_id = cx->actor_id;
 	ev->key_id = cx->key_id;
+	ev->session_id = cx->session_id;
 	ev->request_id = cx->request_id;
 	ev->client_ip = cx->client_ip[0] != '\0' ? cx->client_ip : NULL;
 	ev->detail = audit_detail(cx, PROBLEM_UNSET);
@@ -96,21 +97,22 @@ audit_object(struct audit_event *ev, const char *type, const struct uuid *id)
 
 /*
  * Handlers replace the detail by what they have to say, and the statements of
- * writes count their parameters from $12: so the key joins the text here, the
- * last place that all rows pass, and the writer's SQL takes it out again for
- * the column. The text is ours and begins with a brace.
+ * writes count their parameters from $12: so the key or the session joins the
+ * text here, the last place that all rows pass, and the writer's SQL takes the
+ * key out again for the column. The text is ours and begins with a brace.
  */
 const char *
 audit_stored_detail(struct arena *arena, const struct audit_event *ev)
 {
-	char key[UUID_STRLEN + 1];
+	char id[UUID_STRLEN + 1];
 	const char *rest = ev->detail != NULL ? ev->detail + 1 : "}";
+	bool key = !uuid_is_nil(&ev->key_id);
 
-	if (uuid_is_nil(&ev->key_id))
+	if (!key && uuid_is_nil(&ev->session_id))
 		return (ev->detail);
-	uuid_format(&ev->key_id, key);
-	return (arena_printf(arena, "{\"key\":\"%s\"%s%s", key,
-	    rest[0] == '}' ? "" : ",", rest));
+	uuid_format(key ? &ev->key_id : &ev->session_id, id);
+	return (arena_printf(arena, "{\"%s\":\"%s\"%s%s",
+	    key ? "key" : "session", id, rest[0] == '}' ? "" : ",", rest));
 }
 
 static void

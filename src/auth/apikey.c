@@ -18,7 +18,8 @@ _Static_assert(APIKEY_STRLEN == API_TOKEN_STRLEN, "key");
 
 /* A key that leaks must not be able to make others or to open doors. */
 static const char *const never[] = { "keys:write", "keys:admin",
-	"network:write", "users:unlock" };
+	"network:write", "users:unlock", "users:write", "sessions:admin",
+	"break_glass:use", "break_glass:review" };
 
 bool
 apikey_form(const char *token, char prefix[APIKEY_PREFIX_STRLEN + 1])

@@ -51,10 +51,10 @@ read_name(struct ctx *cx, struct apikey_row *row)
 }
 
 static void
-read_scopes(struct ctx *cx, enum role owner, struct apikey_row *row)
+read_scopes(struct ctx *cx, uint64_t allowed, struct apikey_row *row)
 {
 	const struct jval *v = json_get(cx->body, "scopes"), *s;
-	uint64_t bit, allowed = apikey_scopes(owner);
+	uint64_t bit;
 	unsigned i = 0;
 
 	JSON_FOREACH (s, v) {
@@ -183,10 +183,10 @@ read_must_sign(struct ctx *cx, struct apikey_row *row)
 }
 
 enum res
-apikey_from_body(struct ctx *cx, enum role owner, struct apikey_row *row)
+apikey_from_body(struct ctx *cx, uint64_t allowed, struct apikey_row *row)
 {
 	read_name(cx, row);
-	read_scopes(cx, owner, row);
+	read_scopes(cx, allowed, row);
 	read_expiry(cx, row);
 	read_networks(cx, row);
 	read_limits(cx, row);

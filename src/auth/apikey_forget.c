@@ -29,12 +29,10 @@
 #include "auth/auth_priv.h"
 #include "obs/obs.h"
 
-/* Twice what is believed, and no request goes on for a minute. */
-#define TOMBSTONE_S "120"
-#define RETRY_MS    250
-#define LIMIT_MS    1000
+#define RETRY_MS 250
+#define LIMIT_MS 1000
 
-_Static_assert(APIKEY_FRESH_S == 60, "TOMBSTONE_S follows it");
+_Static_assert(APIKEY_FRESH_S == 60, "APIKEY_TOMBSTONE_S follows it");
 
 struct forget {
 	char prefix[APIKEY_PREFIX_STRLEN + 1];
@@ -45,7 +43,7 @@ static co_fn enum res
 set_tombstone(struct env *env, const char *prefix)
 {
 	const char *argv[] = { "SET", arena_printf(env->arena, "k:%s", prefix),
-		APIKEY_TOMBSTONE, "EX", TOMBSTONE_S };
+		APIKEY_TOMBSTONE, "EX", APIKEY_TOMBSTONE_S };
 	size_t len[NELEM(argv)];
 	struct redisReply *r;
 

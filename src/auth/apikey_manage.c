@@ -149,15 +149,17 @@ no_such_user(struct ctx *cx)
 	    &cx->env.err, PROBLEM_VALIDATION, "1 mistake: see errors"));
 }
 
-/* One round trip more for other users: their role decides on the scopes. */
+/* One round trip more for other users: their rights decide on the scopes. */
 co_fn enum res
-apikey_owner(struct ctx *cx, struct uuid *id, enum role *role)
+apikey_owner(
+    struct ctx *cx, struct uuid *id, enum role *role, uint64_t *allowed)
 {
 	const char *text = json_get_str(cx->body, "user_id");
 	struct auth_user user;
 
 	*id = cx->who->user_id;
 	*role = cx->who->role;
+	*allowed = apikey_scopes(*role) & cx->who->scopes;
 	/* The schema has checked that it is an id. */
 	if (text == NULL || uuid_parse(text, id) != RES_OK ||
 	    uuid_equal(id, &cx->who->user_id))
@@ -171,6 +173,7 @@ apikey_owner(struct ctx *cx, struct uuid *id, enum role *role)
 	if (!user.found || user.disabled || user.role == ROLE_UNSET)
 		return (no_such_user(cx));
 	*role = user.role;
+	*allowed = apikey_scopes(*role) & user.scopes;
 	return (RES_OK);
 }
 
@@ -230,10 +233,11 @@ apikey_create(
 	struct audit_event event;
 	const void *sealed;
 	enum role owner;
+	uint64_t allowed;
 	size_t len;
 
-	if (apikey_owner(cx, &row->key.user_id, &owner) != RES_OK ||
-	    apikey_from_body(cx, owner, row) != RES_OK)
+	if (apikey_owner(cx, &row->key.user_id, &owner, &allowed) != RES_OK ||
+	    apikey_from_body(cx, allowed, row) != RES_OK)
 		return (RES_ERR);
 	uuid_v7(&row->key.id);
 	api_token_new(&secrets->token);

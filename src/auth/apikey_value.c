@@ -222,4 +222,6 @@ apikey_complete(struct principal *who, struct apikey *key)
 	who->scopes = key->scopes;
 	who->expires_us = key->expires_us;
 	who->key = key;
+	who->stage = STAGE_FULL;
+	who->device = who->network = who->provider = who->provider_sid = "";
 }

@@ -24,7 +24,8 @@ account_name(struct arena *arena, const char *email)
 
 /* Runs the slow check on the pool; ok is false for a dummy hash. */
 static co_fn enum res
-verify(struct ctx *cx, const char *password, const char *hash, bool *ok)
+verify(struct ctx *cx, const char *password, const char *hash, bool *ok,
+    bool *rehash)
 {
 	struct password_job *job = arena_alloc(cx->env.arena, sizeof(*job));
 
@@ -34,6 +35,7 @@ verify(struct ctx *cx, const char *password, const char *hash, bool *ok)
 	if (pool_run(&cx->env, password_verify_job, job) != RES_OK)
 		return (RES_ERR);
 	*ok = job->ok;
+	*rehash = job->rehash;
 	return (RES_OK);
 }
 
@@ -109,8 +111,8 @@ attempt_check(struct ctx *cx, struct attempt *at, const char *password)
 	if (lockout_check(cx, &at->lockout) != RES_OK)
 		return (RES_ERR);
 	if (load(cx, at) != RES_OK ||
-	    verify(cx, password, user->found ? user->password_hash : "", &ok) !=
-		RES_OK) {
+	    verify(cx, password, user->found ? user->password_hash : "", &ok,
+		&at->outdated) != RES_OK) {
 		lockout_undo(cx, &at->lockout);
 		return (RES_ERR);
 	}

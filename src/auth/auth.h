@@ -5,7 +5,9 @@
 #ifndef AUTH_H
 #define AUTH_H
 
+#include "guard/guard.h"
 #include "http/http.h"
+#include "httpsig/httpsig.h"
 #include "io/io.h"
 
 /* rbac.c: tbl/scopes.def and tbl/roles.def */
@@ -31,11 +33,6 @@ uint64_t scopes_parse(const char *);
 #define APIKEY_PREFIX_STRLEN 20 /* "elk_" and 16 characters; not secret */
 #define APIKEY_STRLEN        64 /* prefix, "_", 43 characters of base64url */
 #define APIKEY_NETWORKS_MAX  32
-enum signature_alg {
-	SIGNATURE_UNSET = 0, /* the key cannot sign */
-	SIGNATURE_HMAC_SHA256,
-	SIGNATURE_ED25519
-};
 struct apikey {
 	struct uuid id, user_id;
 	char prefix[APIKEY_PREFIX_STRLEN + 1]; /* also the keyid of RFC 9421 */
@@ -54,6 +51,30 @@ struct apikey {
 	uint8_t previous_sign_key[32]; /* of before a rotation, as above */
 };
 
+/* How somebody proved who she is; the names of RFC 8176 where it has one. */
+#define AMR_PWD      0x01 /* pwd */
+#define AMR_OTP      0x02 /* otp: an authenticator app (RFC 6238) */
+#define AMR_RECOVERY 0x04 /* a recovery code */
+#define AMR_PASSKEY  0x08 /* with user verification: two factors in one */
+#define AMR_OIDC     0x10 /* a log-in by an OpenID Connect provider */
+#define AMR_MFA      0x20 /* mfa: two factors, whoever checked them */
+void amr_write(struct json_out *, unsigned); /* an array of names */
+
+/* Second factors of an account. */
+#define FACTOR_TOTP     0x01
+#define FACTOR_RECOVERY 0x02
+#define FACTOR_PASSKEY  0x04
+
+/* How far a log-in has come. Unfinished sessions are good for little else
+ * than finishing them (EP_UNPROVEN, EP_ENROL), and not for long. */
+enum session_stage {
+	STAGE_UNSET = 0,
+	STAGE_FULL,
+	STAGE_SECOND_FACTOR, /* the account has one: show it */
+	STAGE_ENROL,         /* the role needs one: set it up */
+	STAGE_MAX
+};
+
 struct principal {
 	struct uuid user_id;
 	enum role role;
@@ -64,6 +85,19 @@ struct principal {
 	bool onetime; /* must change password first */
 	int64_t created_us, expires_us;
 	uint8_t token_hash[32];
+	/* Of sessions only: */
+	int64_t sessions_from_us; /* of the account when it began: when that
+				   * has moved on, it is over */
+	struct uuid session_id;   /* its public name */
+	enum session_stage stage; /* FULL with an API key */
+	unsigned amr;
+	unsigned has;             /* second factors that she can be asked for */
+	int64_t proved_us;        /* when the strongest factor she has was last
+				   * shown; 0: never */
+	const char *device;       /* "Firefox on Linux" */
+	const char *network;      /* where it began: "192.0.2.0/24" */
+	const char *provider;     /* of an OIDC log-in; "": none */
+	const char *provider_sid; /* its name for the session; "": none */
 };
 
 /* session.c */
@@ -77,13 +111,19 @@ struct session_new {
 	char csrf[44];
 	int64_t expires_us;
 };
+#define SESSION_UNFINISHED_S 600 /* the longest life before STAGE_FULL */
 /* Fills in the principal's token hash and times. */
 co_fn enum res
 session_create(struct ctx *, struct principal *, struct session_new *);
 co_fn enum res session_destroy(struct ctx *, const struct principal *);
-/* Ends every other session of the user (after a password change), and stores
- * this one anew unless it has ended. */
-co_fn enum res session_renew(struct ctx *, const struct principal *);
+/* Under the same token, for what is only shown; nothing when it has ended. */
+co_fn enum res session_update(struct ctx *, const struct principal *);
+/* What the principal may do has changed: its session goes on under a new
+ * token, and the old one is dead; with alone so is every other session of the
+ * user, in PostgreSQL too unless sessions_from_us says that the change has done
+ * that. UNAUTHENTICATED when the session has ended meanwhile. */
+co_fn enum res session_replace(
+    struct ctx *, struct principal *, bool alone, struct session_new *);
 /*
  * admit.c: the one Redis round trip of a request finds the session or the API
  * key and charges every limit (see admit_script.c for when it takes more).
@@ -139,6 +179,9 @@ co_fn void auth_undo(struct ctx *);
 /* What stands under "k:<prefix>" while the key changes: ask PostgreSQL, and
  * put nothing in its place (SET NX does not). No sealed value is so short. */
 #define APIKEY_TOMBSTONE "-"
+/* So long, in seconds: twice what is believed, and no request goes on for a
+ * minute. */
+#define APIKEY_TOMBSTONE_S "120"
 /* True when the text has the form of a key; prefix is filled in. */
 bool apikey_form(const char *token, char prefix[APIKEY_PREFIX_STRLEN + 1]);
 /* The user and the key of a prefix from PostgreSQL, whatever their state;
@@ -153,7 +196,7 @@ enum res apikey_value_open(struct arena *, const char *prefix, const void *,
 /* PostgreSQL said so less than APIKEY_FRESH_S ago; else load it again. */
 bool apikey_fresh(const struct principal *, int64_t now_us);
 /* What a key may be given at most: the role's scopes without those that could
- * make keys, change network rules or unlock accounts. */
+ * make keys, change network rules, accounts or sessions, or break the glass. */
 uint64_t apikey_scopes(enum role);
 /*
  * Is it good now, from here? Expiry, network and, unless token is NULL (the
@@ -169,18 +212,17 @@ void
 apikey_used(const struct principal *, const struct netaddr *, int64_t now_us);
 void apikey_init(void); /* in a worker: starts the writer */
 
-/* FORBIDDEN unless cx->who has the row's scope, no one-time password, and no
- * API key where the row takes sessions only. Notes the use of a key. */
+/* FORBIDDEN unless cx->who has the row's scope, no one-time password, no
+ * unfinished session (SECOND_FACTOR_REQUIRED, ENROLMENT_REQUIRED), no API key
+ * where the row takes sessions only, and a fresh proof where the row wants one
+ * (STEP_UP_REQUIRED). Notes the use of a key. */
 enum res auth_allow(struct ctx *);
 
-/* Handlers (auth_api.c, password_api.c, unlock_api.c) */
+/* Handlers (auth_api.c) */
 co_fn enum res auth_login(struct ctx *);
 co_fn enum res auth_logout(struct ctx *);
-co_fn enum res auth_password(struct ctx *);
 co_fn enum res auth_me(struct ctx *);
-co_fn enum res auth_unlock(struct ctx *);
-extern const struct schema schema_login, schema_login_reply, schema_password,
-    schema_me;
+extern const struct schema schema_login, schema_me;
 
 /* Handlers (apikey_api.c) */
 co_fn enum res api_keys_create(struct ctx *);
@@ -192,5 +234,161 @@ co_fn enum res api_keys_revoke(struct ctx *);
 extern const struct schema schema_api_key_new, schema_api_key_patch,
     schema_api_key_rotate, schema_api_key, schema_api_key_secret,
     schema_api_key_page, schema_api_key_query;
+
+/*
+ * revocation.c: whatever ends sessions before their time says so in PostgreSQL,
+ * in the statement of the change; each worker follows that (within
+ * SESSION_REVOCATION_POLL_MS) and refuses them, also when Redis was away then,
+ * or gives back what it held before. Their end in Redis, which other floors
+ * ask for with sessions_forget() once a change is made, works at once; when
+ * Redis does not answer it waits until all workers know.
+ */
+void revocations_init(void);  /* in a worker: starts to follow them */
+bool revocations_ready(void); /* they have been read */
+co_fn void sessions_forget(struct ctx *, const struct uuid *user);
+
+/* Handlers and schemas (session_api.c) */
+co_fn enum res sessions_mine(struct ctx *);
+co_fn enum res sessions_end_others(struct ctx *);
+co_fn enum res sessions_end_mine(struct ctx *);
+co_fn enum res sessions_of_user(struct ctx *);
+co_fn enum res sessions_end_user(struct ctx *);
+co_fn enum res sessions_end_all(struct ctx *);
+extern const struct schema schema_session_list, schema_sessions_end_all;
+
+/*
+ * federated.c: for the areas above, when somebody else has checked who it is.
+ */
+struct account {
+	struct uuid id;
+	const char *email, *name;
+	enum role role;
+	bool found;
+	bool usable; /* found, neither disabled nor deleted */
+};
+co_fn enum res
+account_by_id(struct ctx *, const struct uuid *, struct account *);
+co_fn enum res account_by_email(struct ctx *, const char *, struct account *);
+/* A browser's session for a user: the stage is decided, the audit row made and
+ * the cookie set. BAD_CREDENTIALS, with its audit row, when the account is not
+ * usable or has changed meanwhile. */
+struct federated {
+	struct uuid user_id;
+	unsigned amr;
+	const char *provider, *sid; /* sid NULL: none */
+	int64_t proved_us;          /* to the provider; never 0 */
+};
+co_fn enum res
+login_federated(struct ctx *, const struct federated *, struct principal *);
+/* The user's session of this name is still there, and whole. */
+co_fn enum res session_lives(
+    struct ctx *, const struct uuid *user, const struct uuid *session, bool *);
+/* Ends a user's sessions that began at a provider: those with its sid, or
+ * (sid NULL) all of them. The audit row is the caller's. */
+co_fn enum res sessions_end_federated(struct ctx *, const struct uuid *user,
+    const char *provider, const char *sid, unsigned *ended);
+
+/*
+ * For the areas above in which users set up and show what proves them.
+ */
+
+/* auth_db.c */
+struct auth_user {
+	struct uuid id;
+	const char *email, *name;
+	const char *password_hash; /* "": none, and no password fits */
+	enum role role;
+	bool found, onetime, disabled, deleted;
+	uint64_t scopes; /* the role's, or of those what the user is given */
+	bool totp;       /* a confirmed authenticator app */
+	int32_t passkeys;
+	int64_t sessions_from_us; /* sessions that began before are over; 0:
+				   * all count */
+};
+bool auth_has_factor(const struct auth_user *);
+co_fn enum res
+auth_db_by_id(struct ctx *, const struct uuid *, struct auth_user *);
+struct audit_event;
+/* Replaces the hash that was read; EL409 when it is another one by now. */
+/* And all sessions end: those that go on say the new sessions_from_us. */
+co_fn enum res auth_db_set_password(struct ctx *, const struct audit_event *,
+    struct auth_user *, const char *hash);
+
+/*
+ * attempt.c: one try of a password, for a log-in or for its change. The caller
+ * names the account, and has loaded its user or not.
+ */
+#define PASSWORD_MAX 1024
+struct attempt {
+	const char *account; /* as account_name() made it */
+	bool loaded;         /* user is filled in, found or not */
+	struct auth_user user;
+	bool outdated;        /* the hash has other parameters than today's */
+	bool known;           /* from a known device */
+	struct device device; /* whose id this is */
+	struct lockout lockout;
+};
+/* An e-mail address as the counters of failures know it: in lower case. */
+const char *account_name(struct arena *, const char *email);
+/*
+ * RES_OK: the password is right, and the user is found and not disabled.
+ * BAD_CREDENTIALS, with its audit row, after the same work whether the account
+ * is unknown, disabled or another's; LOGIN_THROTTLED; UNAVAILABLE, BUSY.
+ */
+co_fn enum res attempt_check(struct ctx *, struct attempt *, const char *);
+
+/*
+ * login.c: the one way to a session, whatever was shown for it.
+ */
+struct login {
+	struct auth_user user; /* found, not disabled: the caller's check */
+	unsigned amr;
+	bool cookie;                /* a browser's */
+	const char *provider;       /* OIDC; NULL: none */
+	const char *provider_sid;   /* NULL: none */
+	int64_t proved_us;          /* when it was shown; 0: just now */
+	const struct uuid *passkey; /* that was shown; NULL: none */
+	struct attempt *attempt;    /* of a password; NULL: none */
+};
+/* The LoginReply, with the cookie in cookie mode. Wipes the tokens. */
+void login_reply(struct ctx *, const struct principal *, struct session_new *);
+/* The same inside an object that has more members. */
+void login_write(struct ctx *, struct json_out *, const struct principal *,
+    struct session_new *);
+/* Both. */
+co_fn enum res login_complete(struct ctx *, const struct login *);
+/* cx->who has shown something more (a second factor, or any factor once more),
+ * or has set up the factor that she needs: the session goes on under a new
+ * token. The audit row is the caller's, and comes first. */
+co_fn enum res login_raise(
+    struct ctx *, unsigned amr, struct principal *, struct session_new *);
+/* The same, with its LoginReply. */
+co_fn enum res login_proved(struct ctx *, unsigned amr);
+bool login_role_needs_factor(enum role);
+/* Where the request comes from, as users are told: "192.0.2.0/24", "Firefox on
+ * Linux". */
+const char *login_network(struct ctx *);
+const char *login_device(struct ctx *);
+/* login_reply.c. The reply to who sets up a factor shows her new passkey or
+ * recovery codes too. */
+#define RECOVERY_CODES         10
+#define PASSKEY_TRANSPORTS_MAX 8
+extern const struct schema schema_login_reply, schema_passkey;
+
+/* device_cookie.c: the browser that has logged in before.
+ * True when the request has a token of ours, young enough, of that account. */
+bool device_cookie_of(struct ctx *, const char *account, struct device *);
+/* Sends a token for the account with that password's hash. */
+void device_cookie_set(struct ctx *, struct attempt *, const char *hash);
+
+/*
+ * user_end.c: making every worker forget a user: her sessions are over, and
+ * her API keys (their prefixes with blanks between) are read from PostgreSQL
+ * again. user_end() when the change is made: UNAVAILABLE, which says that it
+ * is, and goes on trying in the background.
+ */
+co_fn enum res user_keys_forget(struct ctx *, const char *prefixes);
+co_fn enum res
+user_end(struct ctx *, const struct uuid *, const char *prefixes);
 
 #endif

@@ -7,15 +7,17 @@
 #include "auth/auth_priv.h"
 
 DB_STATEMENT(user_by_email, DB_READ,
-    "SELECT id, email, name, role, password_hash, onetime, disabled"
-    " FROM eleusis.user_by_email($1)")
+    "SELECT id, email, name, role, password_hash, onetime, disabled, scopes,"
+    " totp, passkeys, sessions_from, deleted FROM eleusis.user_by_email($1)")
 
 DB_STATEMENT(user_by_id, DB_READ,
-    "SELECT id, email, name, role, password_hash, onetime, disabled"
-    " FROM eleusis.user_by_id($1)")
+    "SELECT id, email, name, role, password_hash, onetime, disabled, scopes,"
+    " totp, passkeys, sessions_from, deleted FROM eleusis.user_by_id($1)")
 
 DB_STATEMENT(user_set_password, DB_WRITE,
-    AUDIT_WITH "SELECT eleusis.user_set_password($12, $13, $14, false)")
+    AUDIT_WITH "SELECT eleusis.user_sessions_from($12) FROM"
+	       " (SELECT eleusis.user_set_password($12, $13, $14, false)"
+	       " OFFSET 0) AS s")
 
 static co_fn enum res
 load(struct ctx *cx, struct db_stmt *s, struct db_args *a, struct auth_user *u)
@@ -35,6 +37,15 @@ load(struct ctx *cx, struct db_stmt *s, struct db_args *a, struct auth_user *u)
 	u->password_hash = db_col_text(r, 0, 4);
 	u->onetime = db_col_bool(r, 0, 5);
 	u->disabled = db_col_bool(r, 0, 6);
+	if (u->role != ROLE_UNSET)
+		u->scopes = role_scopes(u->role);
+	if (!db_is_null(r, 0, 7))
+		u->scopes &= scopes_parse(db_col_text(r, 0, 7));
+	u->totp = db_col_bool(r, 0, 8);
+	u->passkeys = db_col_int4(r, 0, 9);
+	if (!db_is_null(r, 0, 10))
+		u->sessions_from_us = db_col_time(r, 0, 10);
+	u->deleted = db_col_bool(r, 0, 11);
 	return (RES_OK);
 }
 
@@ -58,9 +69,15 @@ auth_db_by_id(struct ctx *cx, const struct uuid *id, struct auth_user *u)
 	return (load(cx, &user_by_id, &a, u));
 }
 
+bool
+auth_has_factor(const struct auth_user *u)
+{
+	return (u->totp || u->passkeys > 0);
+}
+
 co_fn enum res
 auth_db_set_password(struct ctx *cx, const struct audit_event *ev,
-    const struct auth_user *u, const char *hash)
+    struct auth_user *u, const char *hash)
 {
 	struct db_args a;
 	struct db_rows *r;
@@ -70,5 +87,8 @@ auth_db_set_password(struct ctx *cx, const struct audit_event *ev,
 	db_uuid(&a, &u->id);
 	db_text(&a, u->password_hash);
 	db_text(&a, hash);
-	return (db_exec(&cx->env, &user_set_password, &a, &r));
+	if (db_exec(&cx->env, &user_set_password, &a, &r) != RES_OK)
+		return (RES_ERR);
+	u->sessions_from_us = db_col_time(r, 0, 0);
+	return (RES_OK);
 }

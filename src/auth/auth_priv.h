@@ -12,10 +12,17 @@
 
 /* session_value.c: a principal as the bytes that Redis holds, sealed under
  * the token's hash. At most so many bytes, with the seal. */
-#define SESSION_VALUE_MAX 2048
-size_t session_value_make(const struct principal *, uint8_t *out);
+#define SESSION_VALUE_MAX 4096
+#define DEVICE_LABEL_MAX  64  /* bytes of principal.device */
+#define PROVIDER_MAX      32  /* of principal.provider */
+#define PROVIDER_SID_MAX  255 /* of principal.provider_sid */
+size_t
+session_value_make(struct arena *, const struct principal *, uint8_t *out);
 enum res session_value_open(struct arena *, const uint8_t hash[32],
     const void *, size_t, struct principal *);
+/* What stands in front of it for the scripts, behind the user's bucket. */
+#define SESSION_FINISHED   'f'
+#define SESSION_UNFINISHED 'u'
 /* Redis keys: "s:<hash>" of a session, "u:<user>" the set of a user's. */
 const char *session_key(struct arena *, const uint8_t hash[32]);
 const char *session_user_key(struct arena *, const struct uuid *);
@@ -49,6 +56,8 @@ struct verdict {
 	size_t len;
 	bool missing; /* an API key that Redis cannot tell of */
 	bool replayed;
+	bool refused; /* an API key that is over, or not good from there: whose
+		       * it is was not charged */
 	struct rate_state states[RATE_BUCKETS_MAX];
 	unsigned nstates;
 };
@@ -80,7 +89,9 @@ admit_buckets(struct ctx *, const struct principal *, struct rate_bucket *);
  */
 #define KEY_HEAD_SECRET (1 + BUCKET_STRLEN)
 #define KEY_HEAD_LIMITS (KEY_HEAD_SECRET + 2 * 32)
-#define KEY_HEAD_LEN    (KEY_HEAD_LIMITS + 4 * RATE_CLASS_MAX)
+#define KEY_HEAD_TIMES  (KEY_HEAD_LIMITS + 4 * RATE_CLASS_MAX)
+#define KEY_HEAD_FIXED  (KEY_HEAD_TIMES + 2 * 8 + 1)
+#define KEY_HEAD_MAX    (KEY_HEAD_FIXED + 17 * APIKEY_NETWORKS_MAX)
 #define KEY_HEAD_MARK   'K'
 /* Asks Redis, and PostgreSQL when Redis cannot tell. *out NULL: nobody, or
  * the secret does not fit. */
@@ -130,10 +141,10 @@ struct apikey_secrets {
 	uint8_t hmac[API_SIGN_KEY_BYTES]; /* of hmac-sha256 only */
 };
 
-/* apikey_fields.c: bodies to rows; VALIDATION with every mistake. owner: the
- * role of the key's user. Of limits only those with keys:admin may go beyond
- * the settings. */
-enum res apikey_from_body(struct ctx *, enum role owner, struct apikey_row *);
+/* apikey_fields.c: bodies to rows; VALIDATION with every mistake. allowed: the
+ * scopes that a key of its user may have. Of limits only those with keys:admin
+ * may go beyond the settings. */
+enum res apikey_from_body(struct ctx *, uint64_t allowed, struct apikey_row *);
 /* changed: the patch says something that is not so already. */
 enum res apikey_merge(struct ctx *, struct apikey_row *, bool *changed);
 /* Names and classes of the limits a key can have, to a NULL. */
@@ -160,7 +171,8 @@ apikey_rotate(struct ctx *, const struct uuid *, int32_t overlap_s,
 co_fn enum res apikey_revoke(struct ctx *, const struct uuid *);
 /* Whose key it is to be, by the body's user_id: self, or another user for
  * those with keys:admin. */
-co_fn enum res apikey_owner(struct ctx *, struct uuid *, enum role *);
+co_fn enum res
+apikey_owner(struct ctx *, struct uuid *, enum role *, uint64_t *allowed);
 
 /* apikey_forget.c */
 co_fn enum res apikey_forget(struct ctx *, const char *prefix);
@@ -191,139 +203,30 @@ enum res apikey_row_map(
     struct ctx *, const struct db_rows *, int row, struct apikey_row *);
 
 /* auth_db.c */
-struct auth_user {
-	struct uuid id;
-	const char *email, *name, *password_hash;
-	enum role role;
-	bool found, onetime, disabled;
-};
 co_fn enum res auth_db_by_email(struct ctx *, const char *, struct auth_user *);
-co_fn enum res
-auth_db_by_id(struct ctx *, const struct uuid *, struct auth_user *);
-struct audit_event;
-/* Replaces the hash that was read; EL409 when it is another one by now. */
-co_fn enum res auth_db_set_password(struct ctx *, const struct audit_event *,
-    const struct auth_user *, const char *hash);
 
-/*
- * attempt.c: one try of a password, for a log-in or for its change. The caller
- * names the account, and has loaded its user or not.
- */
-#define PASSWORD_MAX 1024
-struct attempt {
-	const char *account;   /* as account_name() made it */
-	bool loaded;           /* user is filled in, found or not */
-	struct auth_user user;
-	bool known;            /* from a known device */
-	struct device device;  /* whose id this is */
-	struct lockout lockout;
-};
-/* An e-mail address as the counters of failures know it: in lower case. */
-const char *account_name(struct arena *, const char *email);
-/*
- * RES_OK: the password is right, and the user is found and not disabled.
- * BAD_CREDENTIALS, with its audit row, after the same work whether the account
- * is unknown, disabled or another's; LOGIN_THROTTLED; UNAVAILABLE, BUSY.
- */
-co_fn enum res attempt_check(struct ctx *, struct attempt *, const char *);
-/* BAD_CREDENTIALS, after its audit row and those of the back-off (NULL: it
- * was not for the password). */
-co_fn enum res attempt_refused(
-    struct ctx *, const struct auth_user *, const struct lockout *);
+/* attempt.c: BAD_CREDENTIALS, after its audit row and those of the back-off
+ * (NULL: it was not for the password). */
+co_fn enum res
+attempt_refused(struct ctx *, const struct auth_user *, const struct lockout *);
+
+/* login.c: decides the stage, makes the audit row durable, makes the session,
+ * and looks at the account again: one that has changed meanwhile has not logged
+ * in. */
+co_fn enum res login_session(struct ctx *, const struct login *,
+    struct principal *, struct session_new *);
+/* login_reply.c: the session's cookie. */
+void session_cookie_set(struct ctx *, const struct session_new *);
+/* Members of objects that say who and how. */
+void login_write_user(struct json_out *, const struct principal *);
+void
+login_write_proof(struct ctx *, struct json_out *, const struct principal *);
+extern const struct schema schema_user;
 
 /* device_cookie.c: the browser that has logged in before. */
 #define DEVICE_COOKIE_NAME "__Host-eleusis-device"
-/* True when the request has a token of ours, young enough; of that account. */
+/* True when the request has a token of ours, young enough. */
 bool device_cookie_read(struct ctx *, struct device *);
-bool device_cookie_of(struct ctx *, const char *account, struct device *);
-/* Sends a token for the account with that password's hash. */
-void device_cookie_set(struct ctx *, struct attempt *, const char *hash);
-
-/*
- * sfv.c, sfv_write.c: structured fields (RFC 9651). Text lives in the arena.
- */
-enum sfv_type {
-	SFV_UNSET = 0,
-	SFV_INTEGER,
-	SFV_DECIMAL, /* in thousandths */
-	SFV_STRING,
-	SFV_TOKEN,
-	SFV_BYTES,
-	SFV_BOOLEAN,
-	SFV_LIST /* an inner list: members without keys */
-};
-struct sfv_member;
-struct sfv_value {
-	enum sfv_type type;
-	int64_t i;     /* INTEGER, DECIMAL, BOOLEAN */
-	const char *s; /* STRING, TOKEN, BYTES; NUL-terminated */
-	size_t len;
-	const struct sfv_member *items;  /* of a list */
-	const struct sfv_member *params; /* keys are unique */
-};
-struct sfv_member {
-	struct sfv_member *next;
-	const char *key;
-	struct sfv_value value;
-};
-/* RES_ERR unless the whole text is a dictionary; "" is an empty one. */
-enum res
-sfv_dictionary(struct arena *, const char *, const struct sfv_member **first);
-/* The value of a key, or NULL. Not for the items of a list. */
-const struct sfv_value *sfv_get(const struct sfv_member *, const char *key);
-void sfv_write(struct buf *, const struct sfv_value *);
-void sfv_write_bytes(struct buf *, const void *, size_t);
-
-/*
- * signature_component.c, signature_base.c, query_param.c: what is signed
- * (RFC 9421, 2). why, in case of RES_ERR: words for the client that repeat
- * nothing of what it sent but component names.
- */
-enum component_form {
-	COMPONENT_UNSET = 0,
-	COMPONENT_METHOD,
-	COMPONENT_TARGET_URI,
-	COMPONENT_AUTHORITY,
-	COMPONENT_SCHEME,
-	COMPONENT_REQUEST_TARGET,
-	COMPONENT_PATH,
-	COMPONENT_QUERY,
-	COMPONENT_QUERY_PARAM, /* of arg, as encoded in the query */
-	COMPONENT_FIELD,
-	COMPONENT_FIELD_KEY,  /* member arg of a dictionary */
-	COMPONENT_FIELD_BYTES /* each line as a byte sequence */
-};
-struct sig_component {
-	enum component_form form;
-	const char *name, *arg;
-	const char *identifier; /* with parameters, canonical */
-};
-#define COMPONENTS_MAX 48
-/* A covered component out of its item in Signature-Input. */
-enum res component_read(struct arena *, const struct sfv_value *,
-    struct sig_component *, const char **why);
-/* A request as it is signed. The names of fields compare without case. */
-struct message {
-	const char *method, *scheme, *authority, *path;
-	const char *query; /* behind the '?'; NULL: there is none */
-	const struct ctx_field *fields;
-	unsigned nfields;
-};
-enum res signature_base(struct arena *, const struct message *,
-    const struct sig_component *, unsigned n, const char *params,
-    struct buf *out, const char **why);
-/* RES_ERR unless just one parameter is of that name (percent-encoded, as
- * RFC 9421, 2.2.8 has it); its value encoded in the same way. */
-enum res query_param(
-    struct arena *, const char *query, const char *name, const char **value);
-
-/* "hmac-sha256"; UNSET: another one. */
-enum signature_alg signature_alg_parse(const char *);
-const char *signature_alg_name(enum signature_alg);
-/* signature_verify.c. Constant time but for the key's length. A key of zeros
- * is one that is not there, and no signature holds under it. */
-bool signature_holds(enum signature_alg, const uint8_t *key, size_t keylen,
-    const struct buf *base, const uint8_t *signature, size_t len);
 
 /* signature.c: signature_read() without a note of the denial. */
 enum res signature_parse(struct ctx *, const struct signature **out);
@@ -334,15 +237,123 @@ bool signature_needed(const struct apikey *, const struct endpoint *);
 /* SIGNATURE_REQUIRED, with Accept-Signature. */
 enum res signature_missing(struct ctx *, const struct apikey *);
 
-/* digest_header.c: Content-Digest (RFC 9530) */
-enum digest_result {
-	DIGEST_UNSET = 0,
-	DIGEST_MATCHES,   /* every known one of them */
-	DIGEST_UNKNOWN,   /* neither sha-256 nor sha-512 is there */
-	DIGEST_MALFORMED, /* no dictionary of byte sequences */
-	DIGEST_DIFFERS
+/*
+ * session_list.c, session_end.c, session_limit.c, session_db.c: the sessions of
+ * a user, seen and ended. An end is in PostgreSQL before it is in Redis, and
+ * holds whether Redis takes it or not (revocation.c).
+ */
+#define SESSIONS_CAP   1000 /* of a user, when SESSIONS_MAX says none */
+#define UNFINISHED_MAX 10   /* of a user, that lack a second factor */
+struct redisReply;
+struct session_seen {
+	struct principal who;
+	int64_t used_us; /* when it was last used */
 };
-enum digest_result digest_header_check(
-    struct arena *, const char *field, const void *body, size_t len);
+/* Its life in silence, by how its token travels. */
+int64_t session_idle_s(bool cookie);
+int64_t sessions_max(void);
+/* In order of their last use, the latest first. */
+co_fn enum res session_list(
+    struct ctx *, const struct uuid *user, struct session_seen **, int *n);
+/* The session of a stored name ("s:<hash>") and value. */
+enum res session_open_stored(struct ctx *, const struct redisReply *name,
+    const struct redisReply *value, struct principal *);
+/* Rows and ends of the sessions in names and values that a script displaced. */
+co_fn enum res
+session_displaced(struct ctx *, struct redisReply *const *, size_t n);
+/* One session, in the statement of that row; NULL: there is one already. */
+struct audit_event;
+co_fn enum res
+session_end(struct ctx *, const struct audit_event *, const struct principal *);
+/* NOT_FOUND, with its row, unless it is one of the user's. */
+co_fn enum res session_end_named(
+    struct ctx *, const struct uuid *user, const struct uuid *session);
+/* All of a user, of everybody. */
+co_fn enum res session_end_user(struct ctx *, const struct uuid *user);
+co_fn enum res session_end_everybody(struct ctx *);
+/* session.c: takes all sessions of a user out of Redis. */
+co_fn enum res session_drop_all(struct ctx *, const struct uuid *user);
+co_fn enum res session_drop_everybody(struct ctx *);
+const char *session_stage_name(enum session_stage);
+/* The browser is to forget the session's cookie. */
+void session_cookie_clear(struct ctx *);
+
+co_fn enum res session_db_end(
+    struct ctx *, const struct audit_event *, const struct principal *);
+co_fn enum res session_db_end_user(
+    struct ctx *, const struct audit_event *, const struct uuid *user);
+/* All but the one that goes on, and says *from_us from now on. EL409: others
+ * have ended them meanwhile. */
+co_fn enum res session_db_end_others(struct ctx *, const struct audit_event *,
+    const struct principal *, int64_t *from_us);
+co_fn enum res
+session_db_end_everybody(struct ctx *, const struct audit_event *);
+
+/*
+ * revocation_table.c: what has ended of late. from_us: sessions of the user,
+ * or the session, of that id that say less are over; until_us: the end is of
+ * no matter any more. The latest counts.
+ */
+struct revocation_table;
+struct revocation_table *revocation_table_new(void);
+void revocation_table_destroy(struct revocation_table **);
+void revocation_table_put(struct revocation_table *, const struct uuid *,
+    int64_t from_us, int64_t until_us, int64_t now_us);
+/* 0: nothing has ended. */
+int64_t
+revocation_table_from(const struct revocation_table *, const struct uuid *);
+size_t revocation_table_count(const struct revocation_table *);
+
+/* revocation.c: UNAVAILABLE until the ends were read, and when they could not
+ * be read for a minute. */
+co_fn enum res revocations_known(struct ctx *);
+/* Has it ended? *since_us: by when that was surely so; 0: not known. */
+bool revocation_of(const struct principal *, int64_t *since_us);
+/* Waits until every worker knows what was committed before. */
+co_fn void revocations_settle(struct ctx *);
+/* revocation_db.c: a page of ends after xact and id. */
+#define REVOCATION_ROWS 5000
+struct revocation_feed {
+	int64_t xact, horizon;
+	struct uuid id;
+};
+co_fn enum res revocation_db_read(struct env *, const struct revocation_feed *,
+    int32_t seconds, struct db_rows **);
+/* False: the row has the horizon only. */
+bool revocation_db_map(const struct db_rows *, int row,
+    struct revocation_feed *, int64_t *from_us);
+
+/* admit_session.c: *out NULL: it is not there, or over. */
+co_fn enum res
+admit_session(struct ctx *, struct admission *, struct principal **out);
+
+/* user_agent.c: a label of at most DEVICE_LABEL_MAX bytes, none of them the
+ * client's; header may be NULL. */
+const char *user_agent_label(struct arena *, const char *header);
+
+/* login_place.c, login_place_db.c: where a log-in comes from. The row of the
+ * log-in, and with it the place and a mail to the user when it is new: all of
+ * them or none. */
+struct place {
+	uint8_t digest[DIGEST_BYTES];
+	bool first;  /* there was none before */
+	bool known;  /* seen of late */
+	bool noted;  /* and that is written */
+	bool notify; /* the user is to be told */
+};
+co_fn enum res login_record(struct ctx *, const struct login *,
+    const struct principal *, struct audit_event *);
+co_fn enum res
+place_db_read(struct ctx *, const struct uuid *user, struct place *);
+co_fn enum res place_db_note(struct ctx *, const struct audit_event *,
+    const struct uuid *user, const struct place *);
+
+/* password_rehash.c: after a log-in whose hash is outdated, in the background.
+ * Nobody waits for it and nothing depends on it. */
+void password_rehash_later(
+    struct ctx *, const struct attempt *, const char *password);
+/* password_rehash_db.c: *held false when the hash is another one by now. */
+co_fn enum res password_db_rehash(struct env *, const struct audit_event *,
+    const struct uuid *user, const char *old, const char *hash, bool *held);
 
 #endif

@@ -241,6 +241,11 @@ bool		 netblock_has(const struct netblock *, const struct netaddr *);
 void		 netblock_around(const struct netaddr *, unsigned v4bits,
 		    unsigned v6bits, struct netblock *);
 
+/* email.c: an address as a log-in name, in lower case; RES_ERR unless it is one
+ * that people use (ASCII, no quotes, no comments). */
+#define EMAIL_MAX	254
+enum res	 email_parse(const char *, char out[EMAIL_MAX + 1]);
+
 /*
  * settings.c: one typed table (tbl/settings.def), read once at start-up.
  * A value comes from the environment (ELEUSIS_<NAME>), else from the file

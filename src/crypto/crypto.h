@@ -137,7 +137,7 @@ struct device {
 };
 void	 account_digest(const char *email, uint8_t out[ACCOUNT_DIGEST_BYTES]);
 void	 device_new(struct device *);		/* a new id */
-/* Of its id, account and time; the epoch is made from the hash. */
+/* Of its id, account and time; the epoch is made from the hash's salt. */
 void	 device_token(const struct device *, const char *password_hash,
 	    char out[DEVICE_STRLEN + 1]);
 /* RES_ERR unless it is a token of ours. Then only device_current() tells
@@ -206,6 +206,13 @@ struct password_job {
 };
 void	 password_hash_job(void *);	/* struct password_job * */
 void	 password_verify_job(void *);	/* hash "": a dummy, never ok */
+/* The same password under today's parameters; hash: in and out. The salt is
+ * kept, so that what is bound to the password (known devices) still holds. */
+void	 password_rehash_job(void *);
+/* The salt of a hash as text; all of it when that has no such part. A change
+ * of password always makes a new one, a new hash of the same password never. */
+const char *password_salt(const char *hash, size_t *len);
+bool	 password_same_setting(const char *hash, const char *other);
 /* 24 readable characters in groups of four, 120 bits: one-time passwords. */
 void	 password_generate(char out[32]);
 /* To be called once, before privileges are dropped: makes the dummy hash. */
@@ -244,11 +251,56 @@ void	 kept_hash(const struct kept_part *, unsigned n,
 	    uint8_t out[DIGEST_BYTES]);
 void	 kept_key(struct data_key *);
 
+/*
+ * account_secret.c: what belongs to a user and must be read again (secrets of
+ * authenticator apps, queued mail), sealed to its place; and keyed hashes of
+ * tokens that are shown once. purpose keeps the uses apart.
+ */
+void	 account_seal(struct arena *, const struct seal_place *, const void *,
+	    size_t, const uint8_t **out, size_t *outlen);
+enum res account_open(struct arena *, const struct seal_place *, const void *,
+	    size_t, const char **out, size_t *outlen);	/* NUL-terminated */
+void	 account_hash(const char *purpose, const void *, size_t,
+	    uint8_t out[DIGEST_BYTES]);
+/* Values of minutes, in Redis or a cookie: bound to a purpose and a name of at
+ * most 64 bytes. out: len + SEAL_OVERHEAD and len - SEAL_OVERHEAD. */
+#define TRANSIENT_NAME_MAX 64
+void	 transient_seal(const char *purpose, const void *name, size_t namelen,
+	    const void *, size_t, uint8_t *out);
+enum res transient_unseal(const char *purpose, const void *name,
+	    size_t namelen, const uint8_t *, size_t, uint8_t *out);
+
 /* digest.c */
 void	 digest_hex(const uint8_t *, size_t, char *out);	/* 2n+1 */
 #define SHA256_BYTES	32
 #define SHA512_BYTES	64
 void	 sha256(const void *, size_t, uint8_t out[SHA256_BYTES]);
 void	 sha512(const void *, size_t, uint8_t out[SHA512_BYTES]);
+
+/*
+ * totp.c: codes of authenticator apps (RFC 6238 over RFC 4226): SHA-1, 6
+ * digits, 30 s.
+ */
+#define TOTP_SECRET_BYTES 20
+#define TOTP_SECRET_STRLEN 32		/* in base32, no padding */
+#define TOTP_DIGITS	6
+#define TOTP_STEP_S	30
+#define TOTP_DRIFT	1		/* steps, before and after */
+/* The 31 bits of RFC 4226, 5.3, of which a code is the last digits. */
+uint32_t hotp(const uint8_t *key, size_t, uint64_t counter);
+void	 totp_secret_new(uint8_t[TOTP_SECRET_BYTES]);
+void	 totp_secret_text(const uint8_t[TOTP_SECRET_BYTES],
+	    char out[TOTP_SECRET_STRLEN + 1]);
+/* True when the code is that of a step around now that comes after the last
+ * one used; which, so that it is the last one from then on. */
+bool	 totp_find(const uint8_t[TOTP_SECRET_BYTES], const char *code,
+	    int64_t now_s, int64_t last_step, int64_t *step);
+
+/* recovery_code.c: 120 random bits as six groups of four characters. */
+#define RECOVERY_CODE_STRLEN 29
+void	 recovery_code_new(char out[RECOVERY_CODE_STRLEN + 1]);
+/* Keyed, and another one for every user; RES_ERR: it has no code's form. */
+enum res recovery_code_hash(const struct uuid *user, const char *,
+	    uint8_t out[DIGEST_BYTES]);
 
 #endif

@@ -23,6 +23,8 @@ enum subkey {
 	SUBKEY_IDEMPOTENCY,	/* body hashes and stored replies */
 	SUBKEY_DEVICE,		/* known-device cookies */
 	SUBKEY_BUCKET,		/* names of users' rate limits in Redis */
+	SUBKEY_ACCOUNT,		/* what belongs to a user: TOTP, mail, hashes */
+	SUBKEY_TRANSIENT,	/* short-lived values in Redis and cookies */
 	SUBKEY_MAX
 };
 #define SUBKEY_BYTES	32

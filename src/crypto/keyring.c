@@ -43,6 +43,8 @@ static const struct {
 	[SUBKEY_IDEMPOTENCY] = { "idempotn", 1 },
 	[SUBKEY_DEVICE] = { "knowndev", 1 },
 	[SUBKEY_BUCKET] = { "ratelims", 1 },
+	[SUBKEY_ACCOUNT] = { "accounts", 1 },
+	[SUBKEY_TRANSIENT] = { "transien", 1 },
 };
 
 static struct keyring *keyring;

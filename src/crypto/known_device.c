@@ -6,7 +6,8 @@
  * A device's token says which device, of which account and password, since
  * when; a keyed hash binds them together. It opens nothing: it is worth failed
  * log-ins of its own. It holds until the password changes, for its epoch is a
- * keyed digest of the password's hash.
+ * keyed digest of the salt of the password's hash, which is new with every
+ * change and stays when the same password is hashed anew.
  *
  * Layout before base64url: version (1), device (16), account (16), issued (8,
  * big-endian, us), epoch (16), tag (32).
@@ -55,8 +56,10 @@ account_digest(const char *email, uint8_t out[ACCOUNT_DIGEST_BYTES])
 static void
 epoch_of(const char *password_hash, uint8_t out[DEVICE_EPOCH_BYTES])
 {
-	keyed("epoch", password_hash, strlen(password_hash), out,
-	    DEVICE_EPOCH_BYTES);
+	size_t len;
+	const char *salt = password_salt(password_hash, &len);
+
+	keyed("epoch", salt, len, out, DEVICE_EPOCH_BYTES);
 }
 
 void

@@ -15,7 +15,7 @@
 #define ELEUSIS_VERSION "dev"
 #endif
 
-/* Exit codes: done, not done, not understood, done but for the sessions. */
+/* Exit codes: done, not done, not understood, done but Redis was not told. */
 enum ctl_exit {
 	CTL_DONE = 0,
 	CTL_FAILED = 1,
@@ -115,8 +115,10 @@ struct ctl_password {
 	char	 hash[128];
 	bool	 generated;
 };
-/* From a file ("-": standard input), or made up when file is NULL. */
-enum res	 ctl_password_get(const char *file, struct ctl_password *);
+/* From a file ("-": standard input), and then as good as the server wants new
+ * ones to be; or made up when file is NULL. */
+enum res	 ctl_password_get(const char *file, const char *email,
+		    const char *name, struct ctl_password *);
 void		 ctl_password_wipe(struct ctl_password *);
 
 /* ctl_email.c: lower-cases and checks; RES_ERR after saying why. */
@@ -143,6 +145,22 @@ PGresult	*ctl_user_rows(PGconn *);	/* email name role state since */
 /* Notes that the user's failed log-ins are forgotten; RES_ERR after saying
  * that there is no such user. */
 enum res	 ctl_user_unlocked(PGconn *, const char *email);
+enum res	 ctl_user_forget_factors(PGconn *, const char *email);
+/* RES_ERR after saying that there is no such user. */
+enum res	 ctl_user_set_role(PGconn *, const char *email,
+		    const char *role);
+/* With a space between them; NULL: all of the role's. */
+enum res	 ctl_user_set_scopes(PGconn *, const char *email,
+		    const char *scopes);
+enum res	 ctl_user_erase(PGconn *, const char *email);
+
+/* ctl_user.c: the e-mail address, as operand or option, and roles; RES_ERR
+ * after saying what is wrong with them. */
+enum res	 ctl_user_email(const struct ctl_args *, const char *fallback,
+		    char out[CTL_EMAIL_MAX + 1]);
+enum res	 ctl_user_check_role(const char *);
+/* Ends sessions and API keys, as the servers believe them. Frees the text. */
+enum ctl_exit	 ctl_user_shut_out(const char *id, char **prefixes);
 
 /* ctl_redis.c: runs one script; RES_ERR after saying "failed: why" and, with
  * what else to know, how to mend it. */
@@ -156,7 +174,12 @@ enum res	 ctl_redis_eval(const struct ctl_redis_words *,
  * RES_ERR after saying why not. */
 enum res	 ctl_lockout_clear(const char *email);
 
-/* ctl_sessions.c: ends a user's sessions in Redis; RES_ERR after warning. */
+/* Ends the sessions of a user, of everybody (how many users). */
+enum res	 ctl_user_end_sessions(PGconn *, const char *email);
+enum res	 ctl_users_end_sessions(PGconn *, int *);
+
+/* ctl_sessions.c: makes Redis forget a user's sessions, after a change that
+ * ends them; RES_ERR after warning. */
 enum res	 ctl_sessions_end(const char *user_id);
 
 /* ctl_apikey_db.c */
@@ -174,20 +197,34 @@ enum res	 ctl_apikeys_live(PGconn *, const char *user_id, char **, int *);
  * after warning. */
 enum res	 ctl_apikeys_forget(char **prefixes);
 
+/* ctl_mail_db.c */
+struct mail_row;
+enum res	 ctl_mail_queue(PGconn *, const struct mail_row *);
+PGresult	*ctl_mail_rows(PGconn *); /* queued kind state attempts error */
+
 /* The commands */
 enum ctl_exit	 ctl_apikey_list(const struct ctl_args *);
 enum ctl_exit	 ctl_apikey_revoke(const struct ctl_args *);
 enum ctl_exit	 ctl_keys_create(const struct ctl_args *);
 enum ctl_exit	 ctl_keys_check(const struct ctl_args *);
+enum ctl_exit	 ctl_mail_list(const struct ctl_args *);
+enum ctl_exit	 ctl_mail_test(const struct ctl_args *);
 enum ctl_exit	 ctl_migrate(const struct ctl_args *);
 enum ctl_exit	 ctl_network_list(const struct ctl_args *);
 enum ctl_exit	 ctl_network_clear(const struct ctl_args *);
+enum ctl_exit	 ctl_passwords_build(const struct ctl_args *);
+enum ctl_exit	 ctl_passwords_check(const struct ctl_args *);
 enum ctl_exit	 ctl_user_create(const struct ctl_args *);
 enum ctl_exit	 ctl_user_list(const struct ctl_args *);
+enum ctl_exit	 ctl_user_delete(const struct ctl_args *);
 enum ctl_exit	 ctl_user_disable(const struct ctl_args *);
+enum ctl_exit	 ctl_user_role(const struct ctl_args *);
+enum ctl_exit	 ctl_user_scopes(const struct ctl_args *);
 enum ctl_exit	 ctl_user_enable(const struct ctl_args *);
 enum ctl_exit	 ctl_user_reset_password(const struct ctl_args *);
 enum ctl_exit	 ctl_user_unlock(const struct ctl_args *);
+enum ctl_exit	 ctl_user_reset_factors(const struct ctl_args *);
+enum ctl_exit	 ctl_sessions_end_command(const struct ctl_args *);
 enum ctl_exit	 ctl_tls_check(const struct ctl_args *);
 enum ctl_exit	 ctl_settings(const struct ctl_args *);
 enum ctl_exit	 ctl_version(const struct ctl_args *);

@@ -1,79 +1,17 @@
 /*
- * E-mail addresses as log-in names: the part of RFC 5321 that people use.
- * ASCII only; lower case, because no one remembers which letters were not.
+ * E-mail addresses as operands and options.
  */
-#include <ctype.h>
-#include <string.h>
-
 #include "ctl/ctl.h"
 
-#define LOCAL_MAX 64
-#define LABEL_MAX 63
-
-/* Dot-separated atoms (RFC 5321 Dot-string). */
-static bool
-local_valid(const char *s, size_t len)
-{
-	size_t i;
-
-	if (len == 0 || len > LOCAL_MAX || s[0] == '.' || s[len - 1] == '.')
-		return (false);
-	for (i = 0; i < len; i++) {
-		if (s[i] == '.' && s[i + 1] == '.')
-			return (false);
-		if (!isalnum((unsigned char)s[i]) &&
-		    strchr("!#$%&'*+-/=?^_`{|}~.", s[i]) == NULL)
-			return (false);
-	}
-
-	return (true);
-}
-
-static bool
-label_valid(const char *s, size_t len)
-{
-	size_t i;
-
-	if (len == 0 || len > LABEL_MAX || s[0] == '-' || s[len - 1] == '-')
-		return (false);
-	for (i = 0; i < len; i++) {
-		if (!isalnum((unsigned char)s[i]) && s[i] != '-')
-			return (false);
-	}
-
-	return (true);
-}
-
-static bool
-domain_valid(const char *s)
-{
-	size_t len;
-
-	for (;;) {
-		len = strcspn(s, ".");
-		if (!label_valid(s, len))
-			return (false);
-		if (s[len] == '\0')
-			return (true);
-		s += len + 1;
-	}
-}
+_Static_assert(CTL_EMAIL_MAX == EMAIL_MAX, "e-mail addresses");
 
 enum res
 ctl_email(const char *in, char out[CTL_EMAIL_MAX + 1])
 {
-	size_t i, len, at;
+	if (email_parse(in, out) == RES_OK)
+		return (RES_OK);
+	ctl_error("\"%s\" is not an e-mail address", in);
+	ctl_hint("it must look like ada@example.org");
 
-	len = strlen(in);
-	at = strcspn(in, "@");
-	if (len > CTL_EMAIL_MAX || in[at] == '\0' || !local_valid(in, at) ||
-	    !domain_valid(in + at + 1)) {
-		ctl_error("\"%s\" is not an e-mail address", in);
-		ctl_hint("it must look like ada@example.org");
-		return (RES_ERR);
-	}
-	for (i = 0; i <= len; i++)
-		out[i] = (char)tolower((unsigned char)in[i]);
-
-	return (RES_OK);
+	return (RES_ERR);
 }

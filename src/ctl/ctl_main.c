@@ -33,6 +33,25 @@ static const struct ctl_option email_options[] = {
 	{ NULL, NULL, NULL },
 };
 
+static const struct ctl_option role_options[] = {
+	{ "email", "EMAIL", "the user; may also come as EMAIL" },
+	{ "role", "ROLE", "admin, clinician, auditor or service" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct ctl_option scopes_options[] = {
+	{ "email", "EMAIL", "the user; may also come as EMAIL" },
+	{ "scopes", "LIST", "names with a space between them" },
+	{ "all", NULL, "all that the role allows" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct ctl_option sessions_options[] = {
+	{ "user", "EMAIL", "all sessions of this user" },
+	{ "all", NULL, "all sessions of all users" },
+	{ NULL, NULL, NULL },
+};
+
 static const struct ctl_option apikey_options[] = {
 	{ "user", "EMAIL", "only the keys of this user" },
 	{ NULL, NULL, NULL },
@@ -43,14 +62,19 @@ static const struct ctl_option settings_options[] = {
 	{ NULL, NULL, NULL },
 };
 
-#define SESSIONS_REMAIN                                                   \
-	"Exit status 3: done, but Redis could not be reached, and open\n" \
-	"sessions may live on until they expire; run it again to end them."
+#define SESSIONS_REMAIN                                                        \
+	"Exit status 3: done, but Redis could not be reached: open sessions\n" \
+	"end within a second instead of at once."
 
 static const struct ctl_option tls_options[] = {
 	{ "key", "FILE", "its private key" },
 	{ "name", "HOST", "a name or address that it must be good for" },
 	{ "days", "NUMBER", "it must be good for this long yet" },
+	{ NULL, NULL, NULL },
+};
+
+static const struct ctl_option passwords_options[] = {
+	{ "out", "FILE", "where the list goes" },
 	{ NULL, NULL, NULL },
 };
 
@@ -82,10 +106,31 @@ static const struct ctl_command commands[] = {
 	    "The old password and every open session end at "
 	    "once.\n" SESSIONS_REMAIN,
 	    email_options, true, ctl_user_reset_password },
+	{ "user reset-factors", "EMAIL", "take a user's second factors away",
+	    "For who has lost hers: authenticator app, recovery codes and\n"
+	    "passkeys go, the password stays, and every open session ends.\n"
+	    "Be sure first that it is she who asks.\n" SESSIONS_REMAIN,
+	    email_options, true, ctl_user_reset_factors },
+	{ "user role", "EMAIL", "give a user another role",
+	    "Open sessions end, and API keys follow, at "
+	    "once.\n" SESSIONS_REMAIN,
+	    role_options, true, ctl_user_role },
+	{ "user scopes", "EMAIL", "narrow what the role allows a user",
+	    "Open sessions end, and API keys follow, at "
+	    "once.\n" SESSIONS_REMAIN,
+	    scopes_options, true, ctl_user_scopes },
+	{ "user delete", "EMAIL", "delete a user for good",
+	    "Name, address, password, second factors and API keys go; the "
+	    "id stays, for the\naudit log.\n" SESSIONS_REMAIN,
+	    email_options, true, ctl_user_delete },
 	{ "user unlock", "EMAIL", "end the back-off after failed log-ins",
 	    "Forgets the failures of the account, from every address and\n"
 	    "device. Those of a whole network stay.",
 	    email_options, true, ctl_user_unlock },
+	{ "sessions end", NULL, "end the sessions of a user, or of everybody",
+	    "They are over with their next request; everybody may log in "
+	    "again.\n" SESSIONS_REMAIN,
+	    sessions_options, true, ctl_sessions_end_command },
 	{ "api-key list", NULL, "list the API keys",
 	    "Prefix, state, end, last use, user, name and scopes. Keys "
 	    "themselves\nare nowhere: only a hash of each is kept.",
@@ -95,12 +140,27 @@ static const struct ctl_command commands[] = {
 	    "Exit status 3: done, but Redis could not be reached, and the "
 	    "servers\nmay believe the key for a minute.",
 	    apikey_options, true, ctl_apikey_revoke },
+	{ "mail test", "ADDRESS", "send a test message",
+	    "Queues it for the running server, whose settings count.", NULL,
+	    true, ctl_mail_test },
+	{ "mail list", NULL, "list the last 50 mails",
+	    "When queued, kind, state, attempts and why the last one failed.\n"
+	    "To whom, and what they say, is sealed.",
+	    NULL, true, ctl_mail_list },
 	{ "network list", NULL, "list the network rules in force", NULL, NULL,
 	    true, ctl_network_list },
 	{ "network clear", NULL, "remove every network rule",
 	    "For whoever has shut out all administrators: requests are then\n"
 	    "taken from everywhere. Workers follow within a second.",
 	    NULL, true, ctl_network_clear },
+	{ "passwords build", "LIST", "make a list of breached passwords",
+	    "LIST (-: standard input) has one a line: as it is, or its SHA-1 "
+	    "as in the\nfiles of Have I Been Pwned. The server reads FILE at "
+	    "its start: breached_file.",
+	    passwords_options, false, ctl_passwords_build },
+	{ "passwords check", NULL, "would this password be taken?",
+	    "Reads it from standard input. Tells why not; exit status 1 then.",
+	    NULL, true, ctl_passwords_check },
 	{ "settings", NULL, "print the settings in force", NULL,
 	    settings_options, true, ctl_settings },
 	{ "tls check", "CERT", "may these files be put into service?",

@@ -6,31 +6,35 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/account.h"
 #include "crypto/crypto.h"
 #include "ctl/ctl.h"
 
-/* As POST /v1/auth/password has it. */
-#define CHARS_MIN 12
 #define BYTES_MAX 1024 /* in UTF-8, not characters */
 #define MADE_SIZE 32
 
 static enum res
-check(const char *text)
+check(const char *text, const char *email, const char *name)
 {
-	size_t chars;
-	const char *c;
+	const char *mistake, *code;
+	char msg[512];
 
 	if (!utf8_valid(text, strlen(text))) {
 		ctl_error("the password is not UTF-8");
 		return (RES_ERR);
 	}
-	chars = 0;
-	for (c = text; *c != '\0'; c++)
-		chars += (*c & 0xc0) != 0x80;
-	if (chars >= CHARS_MIN)
+	if (breached_load(setting_str(SETTING_BREACHED_FILE), msg,
+		sizeof(msg)) != RES_OK) {
+		ctl_error("breached_file: %s", msg);
+		return (RES_ERR);
+	}
+	mistake = password_mistake(text, email, name, &code);
+	if (mistake == NULL)
 		return (RES_OK);
-	ctl_error("the password is too short");
-	ctl_hint("it needs at least %d characters", CHARS_MIN);
+	ctl_error("the password %s", mistake);
+	if (strcmp(code, "min_length") == 0)
+		ctl_hint("it needs at least %lld characters",
+		    (long long)setting_int(SETTING_PASSWORD_MIN));
 
 	return (RES_ERR);
 }
@@ -71,7 +75,8 @@ hash(struct ctl_password *pw)
 }
 
 enum res
-ctl_password_get(const char *file, struct ctl_password *pw)
+ctl_password_get(const char *file, const char *email, const char *name,
+    struct ctl_password *pw)
 {
 	enum res res;
 
@@ -81,7 +86,7 @@ ctl_password_get(const char *file, struct ctl_password *pw)
 	} else {
 		res = ctl_read_secret(file, BYTES_MAX, &pw->text);
 		if (res == RES_OK)
-			res = check(pw->text);
+			res = check(pw->text, email, name);
 	}
 	if (res == RES_OK)
 		res = hash(pw);

@@ -33,8 +33,8 @@ end_sessions(const char *id)
 	    ctl_sessions_end(id) == RES_OK ? CTL_DONE : CTL_SESSIONS_REMAIN);
 }
 
-static enum res
-check_role(const char *role)
+enum res
+ctl_user_check_role(const char *role)
 {
 	size_t i;
 
@@ -70,8 +70,8 @@ check_name(const char *name)
 }
 
 /* The e-mail address, as operand or option; either, not both. */
-static enum res
-email_of(const struct ctl_args *args, const char *fallback,
+enum res
+ctl_user_email(const struct ctl_args *args, const char *fallback,
     char out[CTL_EMAIL_MAX + 1])
 {
 	const char *email;
@@ -97,7 +97,7 @@ static enum res
 user_of(const struct ctl_args *args, bool first, char email[CTL_EMAIL_MAX + 1],
     struct ctl_user *u)
 {
-	if (email_of(args, first ? FIRST_EMAIL : NULL, email) != RES_OK)
+	if (ctl_user_email(args, first ? FIRST_EMAIL : NULL, email) != RES_OK)
 		return (RES_ERR);
 	u->email = email;
 	u->name = ctl_value(args, "name");
@@ -117,7 +117,7 @@ user_of(const struct ctl_args *args, bool first, char email[CTL_EMAIL_MAX + 1],
 		    "--first-admin and --role %s do not go together", u->role);
 		return (RES_ERR);
 	}
-	if (check_role(u->role) != RES_OK)
+	if (ctl_user_check_role(u->role) != RES_OK)
 		return (RES_ERR);
 
 	return (check_name(u->name));
@@ -159,7 +159,8 @@ create(PGconn *pg, const struct ctl_args *args, bool first, struct ctl_user *u)
 	enum res res;
 	struct ctl_password pw;
 
-	if (ctl_password_get(ctl_value(args, "password-file"), &pw) != RES_OK)
+	if (ctl_password_get(ctl_value(args, "password-file"), u->email,
+		u->name, &pw) != RES_OK)
 		return (RES_ERR);
 	u->hash = pw.hash;
 	u->onetime |= pw.generated;
@@ -231,9 +232,8 @@ ctl_user_list(const struct ctl_args *args UNUSED)
 	return (res != NULL ? CTL_DONE : CTL_FAILED);
 }
 
-/* Sessions and API keys, as the servers believe them. */
-static enum ctl_exit
-shut_out(const char *id, char **prefixes)
+enum ctl_exit
+ctl_user_shut_out(const char *id, char **prefixes)
 {
 	enum ctl_exit code = end_sessions(id);
 
@@ -254,7 +254,7 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	int n;
 	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
 
-	if (email_of(args, NULL, email) != RES_OK)
+	if (ctl_user_email(args, NULL, email) != RES_OK)
 		return (CTL_USAGE);
 	pg = ctl_connect();
 	if (pg == NULL)
@@ -271,7 +271,7 @@ set_disabled(const struct ctl_args *args, bool disabled)
 	printf("%s %s %s\n", email, changed ? "is" : "was already", word);
 
 	/* Also of one who was: an earlier run may not have reached Redis. */
-	return (disabled ? shut_out(id, &prefixes) : CTL_DONE);
+	return (disabled ? ctl_user_shut_out(id, &prefixes) : CTL_DONE);
 }
 
 enum ctl_exit
@@ -292,7 +292,7 @@ reset_password(PGconn *pg, const char *email)
 	enum res res;
 	struct ctl_password pw;
 
-	if (ctl_password_get(NULL, &pw) != RES_OK)
+	if (ctl_password_get(NULL, NULL, NULL, &pw) != RES_OK)
 		return (RES_ERR);
 	res = ctl_user_set_password(pg, email, pw.hash);
 	if (res == RES_OK)
@@ -325,7 +325,7 @@ ctl_user_reset_password(const struct ctl_args *args)
 	PGconn *pg;
 	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
 
-	if (email_of(args, NULL, email) != RES_OK)
+	if (ctl_user_email(args, NULL, email) != RES_OK)
 		return (CTL_USAGE);
 	pg = ctl_connect();
 	if (pg == NULL)
@@ -348,7 +348,7 @@ ctl_user_unlock(const struct ctl_args *args)
 	PGconn *pg;
 	char email[CTL_EMAIL_MAX + 1];
 
-	if (email_of(args, NULL, email) != RES_OK)
+	if (ctl_user_email(args, NULL, email) != RES_OK)
 		return (CTL_USAGE);
 	pg = ctl_connect();
 	if (pg == NULL)
@@ -360,4 +360,28 @@ ctl_user_unlock(const struct ctl_args *args)
 	printf("%s: failed log-ins are forgotten\n", email);
 
 	return (CTL_DONE);
+}
+
+/* The password stays: whoever resets factors should know whose they were. */
+enum ctl_exit
+ctl_user_reset_factors(const struct ctl_args *args)
+{
+	enum res res;
+	PGconn *pg;
+	char email[CTL_EMAIL_MAX + 1], id[UUID_STRLEN + 1];
+
+	if (ctl_user_email(args, NULL, email) != RES_OK)
+		return (CTL_USAGE);
+	pg = ctl_connect();
+	if (pg == NULL)
+		return (CTL_FAILED);
+	res = ctl_user_id(pg, email, id);
+	if (res == RES_OK)
+		res = ctl_user_forget_factors(pg, email);
+	PQfinish(pg);
+	if (res != RES_OK)
+		return (CTL_FAILED);
+	printf("%s has no second factor any more\n", email);
+
+	return (end_sessions(id));
 }

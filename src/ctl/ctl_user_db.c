@@ -3,6 +3,7 @@
  * audit row: neither is there without the other.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,6 +46,27 @@ static const char sql_enable[] =
     " WHERE lower(u.email) = $3 AND u.disabled"
     " RETURNING u.id)" AUDITED("user.enable", "");
 
+static const char sql_role[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u SET role = $4, updated_at = now()"
+    " WHERE lower(u.email) = $3 RETURNING u.id, u.role)" AUDITED(
+	"user.update", ", 'changed', 'role', 'role', c.role");
+
+static const char sql_scopes[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u"
+    " SET scopes = string_to_array($4, ' '), updated_at = now()"
+    " WHERE lower(u.email) = $3 RETURNING u.id, u.scopes)" AUDITED(
+	"user.update",
+	", 'changed', 'scopes', 'scopes', array_to_string(c.scopes, ' ')");
+
+/* The function is volatile: it is called for each row that is found. */
+static const char sql_erase[] =
+    "WITH changed AS MATERIALIZED ("
+    " SELECT u.id, eleusis.user_erase(u.id) FROM eleusis.app_user AS u"
+    " WHERE lower(u.email) = $3 AND u.deleted_at IS NULL)" AUDITED(
+	"user.delete", "");
+
 static const char sql_find[] =
     "SELECT count(*) FROM eleusis.app_user AS u WHERE lower(u.email) = $1";
 
@@ -52,20 +74,51 @@ static const char sql_id[] =
     "SELECT u.id FROM eleusis.app_user AS u WHERE lower(u.email) = $1";
 
 static const char sql_admins[] =
-    "SELECT count(*) FROM eleusis.app_user AS u WHERE u.role = 'admin'";
+    "SELECT count(*) FROM eleusis.app_user AS u"
+    " WHERE u.role = 'admin' AND u.deleted_at IS NULL";
 
 static const char sql_rows[] =
     "SELECT u.email, u.name, u.role,"
     " CASE WHEN u.disabled THEN 'disabled'"
+    " WHEN u.password_hash IS NULL AND u.role <> 'service'"
+    " THEN 'no password'"
     " WHEN u.onetime THEN 'one-time password' ELSE 'active' END,"
     " to_char(u.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
-    " FROM eleusis.app_user AS u ORDER BY lower(u.email)";
+    " FROM eleusis.app_user AS u WHERE u.deleted_at IS NULL"
+    " ORDER BY lower(u.email)";
 
 /* Nothing changes in the database but the log. */
 static const char sql_unlock[] =
     "WITH changed AS ("
     " SELECT u.id FROM eleusis.app_user AS u"
     " WHERE lower(u.email) = $3)" AUDITED("user.unlock", "");
+
+/* Triggers take the factors themselves away. */
+static const char sql_forget_factors[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u"
+    " SET factors_from = clock_timestamp(),"
+    " sessions_from = clock_timestamp(), updated_at = now()"
+    " WHERE lower(u.email) = $3 AND u.deleted_at IS NULL"
+    " RETURNING u.id)" AUDITED("user.reset_factors", "");
+
+static const char sql_end_sessions[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u SET sessions_from = clock_timestamp()"
+    " WHERE lower(u.email) = $3 RETURNING u.id)" AUDITED(
+	"session.end_user", "");
+
+/* One row for all of them. */
+static const char sql_end_all_sessions[] =
+    "WITH changed AS ("
+    " UPDATE eleusis.app_user AS u SET sessions_from = clock_timestamp()"
+    " RETURNING u.id),"
+    " noted AS ("
+    " INSERT INTO eleusis.audit_event (id, occurred_at, action, outcome,"
+    " actor_kind, detail)"
+    " VALUES ($1::uuid, now(), 'session.end_all', 'allowed', 'system',"
+    " jsonb_build_object('tool', 'eleusisctl', 'os_uid', $2::bigint)))"
+    " SELECT count(*) FROM changed";
 
 /* What every change binds first. */
 struct stamp {
@@ -180,6 +233,21 @@ ctl_user_unlocked(PGconn *pg, const char *email)
 }
 
 enum res
+ctl_user_forget_factors(PGconn *pg, const char *email)
+{
+	bool changed;
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email };
+
+	stamp(&s);
+	if (number(pg, sql_forget_factors, NELEM(params), params, &changed) !=
+	    RES_OK)
+		return (RES_ERR);
+
+	return (changed ? RES_OK : unknown(email));
+}
+
+enum res
 ctl_user_set_disabled(
     PGconn *pg, const char *email, bool disabled, bool *changed)
 {
@@ -192,6 +260,38 @@ ctl_user_set_disabled(
 	    params, changed));
 }
 
+static enum res
+set(PGconn *pg, const char *sql, int n, const char *email, const char *value)
+{
+	bool changed;
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email, value };
+
+	stamp(&s);
+	if (number(pg, sql, n, params, &changed) != RES_OK)
+		return (RES_ERR);
+
+	return (changed ? RES_OK : unknown(email));
+}
+
+enum res
+ctl_user_set_role(PGconn *pg, const char *email, const char *role)
+{
+	return (set(pg, sql_role, 4, email, role));
+}
+
+enum res
+ctl_user_set_scopes(PGconn *pg, const char *email, const char *scopes)
+{
+	return (set(pg, sql_scopes, 4, email, scopes));
+}
+
+enum res
+ctl_user_erase(PGconn *pg, const char *email)
+{
+	return (set(pg, sql_erase, 3, email, NULL));
+}
+
 enum res
 ctl_admin_exists(PGconn *pg, bool *out)
 {
@@ -202,4 +302,37 @@ PGresult *
 ctl_user_rows(PGconn *pg)
 {
 	return (ctl_query(pg, "user list", sql_rows, 0, NULL));
+}
+
+enum res
+ctl_user_end_sessions(PGconn *pg, const char *email)
+{
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid, email };
+	bool ended;
+
+	stamp(&s);
+	if (number(pg, sql_end_sessions, NELEM(params), params, &ended) !=
+	    RES_OK)
+		return (RES_ERR);
+
+	return (ended ? RES_OK : unknown(email));
+}
+
+enum res
+ctl_users_end_sessions(PGconn *pg, int *users)
+{
+	struct stamp s;
+	const char *const params[] = { s.id, s.uid };
+	PGresult *res;
+
+	stamp(&s);
+	res = ctl_query(
+	    pg, "sessions", sql_end_all_sessions, NELEM(params), params);
+	if (res == NULL)
+		return (RES_ERR);
+	*users = atoi(PQgetvalue(res, 0, 0));
+	PQclear(res);
+
+	return (RES_OK);
 }

@@ -1,8 +1,9 @@
 /*
- * The Accept header (RFC 9110, 12.5.1): may the client be answered in JSON?
- * Of the ranges that include application/json the most specific one counts,
- * and a weight of 0 says no. Parameters other than q are not looked at. What
- * does not speak of JSON at all, and is not empty, says no as well.
+ * Accept-Encoding: may a reply come compressed? And the Accept header (RFC
+ * 9110, 12.5.1): may the client be answered in JSON? Of the ranges that include
+ * application/json the most specific one counts, and a weight of 0 says no.
+ * Parameters other than q are not looked at. What does not speak of JSON at
+ * all, and is not empty, says no as well.
  */
 #include <string.h>
 #include <strings.h>
@@ -11,14 +12,22 @@
 
 #define BLANKS " \t"
 
-/* How closely a range of n bytes fits application/json; 0: not at all. */
-static int
-closeness(const char *range, size_t n)
-{
-	static const char *const ranges[] = { "*/*", "application/*",
-		"application/json" };
+/* The ranges that include something, the most specific one last. */
+struct wanted {
+	const char *ranges[3];
+};
 
-	for (size_t i = 0; i < NELEM(ranges); i++)
+static const struct wanted json = { { "*/*", "application/*",
+    "application/json" } };
+static const struct wanted gzip = { { "*", "x-gzip", "gzip" } };
+
+/* How closely a range of n bytes fits what is wanted; 0: not at all. */
+static int
+closeness(const struct wanted *w, const char *range, size_t n)
+{
+	const char *const *ranges = w->ranges;
+
+	for (size_t i = 0; i < NELEM(w->ranges); i++)
 		if (n == strlen(ranges[i]) &&
 		    strncasecmp(range, ranges[i], n) == 0)
 			return ((int)i + 1);
@@ -55,8 +64,9 @@ weight_is_zero(const char *s)
 	return (zero);
 }
 
-bool
-accept_has_json(const char *value)
+/* Of a list that is empty or absent, by_default holds. */
+static bool
+accepts(const struct wanted *w, const char *value, bool by_default)
 {
 	bool any = false, wanted = false;
 	int best = 0, close;
@@ -67,14 +77,34 @@ accept_has_json(const char *value)
 		if ((n = strcspn(value, BLANKS ",;")) == 0)
 			continue;
 		any = true;
-		close = closeness(value, n);
+		close = closeness(w, value, n);
 		if (close == 0 || close < best)
 			continue;
 		best = close;
 		wanted = !weight_is_zero(value);
 	}
 
-	return (!any || wanted);
+	return (any ? wanted : by_default);
+}
+
+bool
+accept_has_json(const char *value)
+{
+	return (accepts(&json, value, true));
+}
+
+bool
+accept_has_gzip(const char *value)
+{
+	return (accepts(&gzip, value, false));
+}
+
+bool
+accept_gzip(struct ctx *cx)
+{
+	const char *value = ctx_header_list(cx, "accept-encoding");
+
+	return (value != NULL && accept_has_gzip(value));
 }
 
 enum res

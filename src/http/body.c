@@ -9,6 +9,7 @@
 
 #define JSON_TYPE  "application/json"
 #define PATCH_TYPE "application/merge-patch+json"
+#define FORM_TYPE  "application/x-www-form-urlencoded"
 
 /* Skips blanks, then one ';'. */
 static const char *
@@ -53,10 +54,21 @@ media_type_is(const char *value, const char *type)
 }
 
 static enum res
+wrong_form_type(struct ctx *cx)
+{
+	reply_header(cx, "Accept-Post", FORM_TYPE);
+
+	return (err_fail(&cx->env.err, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+	    "Content-Type must be %s", FORM_TYPE));
+}
+
+static enum res
 wrong_type(struct ctx *cx)
 {
 	bool patch;
 
+	if (cx->ep->flags & EP_FORM)
+		return (wrong_form_type(cx));
 	patch = cx->ep->flags & EP_MERGE_PATCH;
 	if (cx->method == METHOD_PATCH)
 		reply_header(cx, "Accept-Patch",
@@ -83,12 +95,26 @@ check_headers(struct ctx *cx)
 		    "the body must come without a Content-Encoding"));
 	}
 	type = ctx_header(cx, "content-type");
+	if (cx->ep->flags & EP_FORM)
+		return (type != NULL && media_type_is(type, FORM_TYPE) ?
+			    RES_OK :
+			    wrong_type(cx));
 	if (type != NULL && (media_type_is(type, JSON_TYPE) ||
 				((cx->ep->flags & EP_MERGE_PATCH) &&
 				    media_type_is(type, PATCH_TYPE))))
 		return (RES_OK);
 
 	return (wrong_type(cx));
+}
+
+static enum res
+parse(struct ctx *cx, const void *data, size_t len, struct jval **v)
+{
+	if (cx->ep->flags & EP_FORM)
+		return (form_read(cx, data, len, v));
+
+	return (json_parse(
+	    cx->env.arena, data, len, JSON_DEPTH_MAX, v, &cx->env.err));
 }
 
 enum res
@@ -113,8 +139,7 @@ ctx_read_body(struct ctx *cx)
 		    "the body may have %zu bytes", cx->ep->body_max));
 	if (check_headers(cx) != RES_OK)
 		return (RES_ERR);
-	if (json_parse(cx->env.arena, data, len, JSON_DEPTH_MAX, &v, err) !=
-	    RES_OK)
+	if (parse(cx, data, len, &v) != RES_OK)
 		return (RES_ERR);
 	if (schema_check(cx->ep->body, v, cx->ep->flags & EP_MERGE_PATCH,
 		PROBLEM_VALIDATION, cx->env.arena, err) != RES_OK)

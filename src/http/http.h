@@ -91,11 +91,16 @@ struct schema {
 };
 
 struct ctx;
-#define EP_CACHEABLE   0x01 /* else Cache-Control: no-store */
-#define EP_ONETIME     0x02 /* allowed with a one-time password */
-#define EP_MERGE_PATCH 0x04 /* fields optional; null removes */
-#define EP_IDEMPOTENT  0x08 /* POST that takes an Idempotency-Key */
-#define EP_ETAG        0x10 /* replies have one; changes take If-Match */
+#define EP_CACHEABLE   0x01  /* else Cache-Control: no-store */
+#define EP_ONETIME     0x02  /* allowed with a one-time password */
+#define EP_MERGE_PATCH 0x04  /* fields optional; null removes */
+#define EP_IDEMPOTENT  0x08  /* POST that takes an Idempotency-Key */
+#define EP_ETAG        0x10  /* replies have one; changes take If-Match */
+#define EP_UNPROVEN    0x20  /* allowed before the second factor */
+#define EP_ENROL       0x40  /* allowed while one must be enrolled */
+#define EP_STEP_UP     0x80  /* needs a fresh proof of who it is */
+#define EP_FORM        0x100 /* the body is a form, not JSON */
+#define EP_PAGE        0x200 /* replies are pages: headers of their kind */
 
 struct endpoint {
 	enum http_method method;
@@ -121,7 +126,7 @@ struct endpoint {
 #define PATH_PARAMS_MAX 4
 struct path_param {
 	const char *name;
-	struct uuid id; /* every {name} is a UUID */
+	struct uuid id; /* every {..._id} is a UUID */
 };
 /*
  * Compiles the rows; on a mistake (unset auth, scope, rate, audit or
@@ -136,7 +141,7 @@ const struct endpoint *router_at(unsigned);
  * Finds the row for a resource's path into cx->ep and cx->params; resource
  * NULL looks at every row. HEAD matches GET. RES_ERR: the reply is decided,
  * and reply_problem() then reply_send() give it. cx->env.err is then
- * NOT_FOUND (also for a {name} that is not a UUID, and for a path with "//";
+ * NOT_FOUND (also for a {..._id} that is not a UUID, and for a path with "//";
  * the gate has decoded it), or
  * METHOD_NOT_ALLOWED with the Allow header added, or NOT_ACCEPTABLE (the row
  * is found, but the client takes no JSON); OPTIONS of a known path sets no
@@ -165,12 +170,12 @@ struct ctx {
 	bool head;        /* HEAD: GET without a body */
 	const char *path; /* copies: they outlive req */
 	const char *query_string;
-	struct netaddr client; /* whom it is from, behind trusted proxies;
-				* all zero: not known */
-	char client_ip[46];    /* the same as text, or "" */
-	struct netaddr peer;   /* the connection's other end */
-	bool by_proxy;         /* that is a trusted proxy */
-	bool forwarded_wrong;  /* its word on the client is malformed */
+	struct netaddr client;   /* whom it is from, behind trusted proxies;
+				  * all zero: not known */
+	char client_ip[46];      /* the same as text, or "" */
+	struct netaddr peer;     /* the connection's other end */
+	bool by_proxy;           /* that is a trusted proxy */
+	bool forwarded_wrong;    /* its word on the client is malformed */
 	const char *client_cert; /* SHA-256 in hex; NULL: showed none */
 	struct uuid request_id;
 	char trace_id[33];  /* W3C traceparent, or "" */
@@ -186,6 +191,7 @@ struct ctx {
 	const char *actor_kind;            /* for the audit log */
 	struct uuid actor_id;
 	struct uuid key_id;                 /* the API key in use; nil: none */
+	struct uuid session_id;             /* the session; nil: none */
 	struct uuid patient_id;             /* whom this is about; nil:
 					     * nobody, or several */
 	const struct data_key *patient_key; /* seals a kept reply; NULL: the
@@ -249,6 +255,10 @@ enum res schema_check(const struct schema *, const struct jval *v,
 enum res ctx_read_body(struct ctx *);
 enum res ctx_read_query(struct ctx *);
 
+/* ---- query.c ------------------------------------------------------------ */
+/* Percent-encodes all but unreserved characters (RFC 3986). */
+void query_encode(struct buf *, const char *, size_t);
+
 /* ---- reply.c ----------------------------------------------------------------
  */
 /* Handlers fill the reply; reply_send() (the pipeline) sends it once. Text
@@ -275,34 +285,42 @@ void reply_send(struct ctx *);
 /*
  * security.c: the lines of tbl/security_headers.def for a kind of reply, as
  * one block that ends in CRLF and a NUL, made by security_init() at start-up.
- * kinds: SECURITY_API for all that is no page; SECURITY_NO_STORE for what no
- * cache may keep.
+ * kinds: SECURITY_PAGE for pages and their parts, SECURITY_API for all else;
+ * SECURITY_NO_STORE for what no cache may keep.
  */
-#define SECURITY_ALWAYS	  0x00
-#define SECURITY_API	  0x01
+#define SECURITY_ALWAYS   0x00
+#define SECURITY_API      0x01
 #define SECURITY_NO_STORE 0x02
-#define SECURITY_ALL	  (SECURITY_API | SECURITY_NO_STORE)
+#define SECURITY_PAGE     0x04
+#define SECURITY_KINDS    0x08 /* one past all of them */
 void security_init(void);
 const char *security_headers(unsigned kinds, size_t *len);
 
 /* cors.c: reads the allow-list; at start-up, after the settings. */
 void cors_init(void);
 
-/* ---- refusal.c ------------------------------------------------------------ */
+/* ---- refusal.c ------------------------------------------------------------
+ */
 /* The reply to what never became a request; good until the next one. */
 struct refusal {
 	const char *lines; /* header lines, each with its CRLF */
 	const char *body;
 	size_t body_len;
 };
-void refusal_make(enum problem, const char *detail, const struct uuid *id,
-    struct refusal *);
+void refusal_make(
+    enum problem, const char *detail, const struct uuid *id, struct refusal *);
 /* The problem that Kore's own error replies mean; INTERNAL: none of them. */
 enum problem problem_of_status(int status);
 /* A client's address as text, "" when there is none. */
 #define CLIENT_IP_SIZE 46
 void client_address(const struct connection *, char out[CLIENT_IP_SIZE]);
 
+/* accept.c: may this reply be compressed with gzip? */
+bool accept_gzip(struct ctx *);
+
+/* if_match.c: pure. Does If-None-Match, or NULL, name this entity tag (in its
+ * quotes)? The comparison is weak (RFC 9110, 13.1.2). */
+bool if_none_match(const char *header, const char *tag);
 /* if_match.c: pure. The If-Match header, or NULL, and a version that is its
  * own entity tag (RFC 9110, 13.1.1); weak tags match nothing. */
 enum if_match {

@@ -6,6 +6,8 @@
 
 #include "http/http.h"
 
+#define PROBLEM_TYPE	"application/problem+json"
+
 /* context_read.c: "" when there is no well-formed traceparent. */
 #define TRACE_ID_LEN	32
 void		 trace_id_parse(const char *, char out[TRACE_ID_LEN + 1]);
@@ -39,6 +41,7 @@ struct segment {
 	const char	*text;		/* literal, or a parameter's name */
 	size_t		 len;
 	bool		 param;
+	bool		 file;		/* a parameter that is a file's name */
 };
 struct route_row {
 	const struct endpoint	*ep;
@@ -47,6 +50,8 @@ struct route_row {
 	struct segment		 segs[SEGMENTS_MAX];
 	char			*names;	/* what segs point into */
 };
+/* {file} is the name of a file and no more; {..._id} a UUID. */
+bool		 param_is_file(const char *name, size_t len);
 /* Fills rows[n]; RES_ERR with msg on the first mistake. */
 enum res	 router_compile(struct route_row *, const struct endpoint *,
 		    unsigned n, char *msg, size_t msglen);
@@ -62,6 +67,7 @@ void		 reply_first_lines(struct buf *, const struct uuid *);
 /* accept.c: NOT_ACCEPTABLE when the row answers in JSON and the client takes
  * none. */
 bool		 accept_has_json(const char *);
+bool		 accept_has_gzip(const char *);
 enum res	 accept_check(struct ctx *);
 
 /* cors.c: what a listed origin's preflight of a path with these methods is
@@ -75,9 +81,11 @@ enum res	 schema_check_query(const struct schema *, const struct jval *,
 		    struct arena *, struct err *);
 bool		 field_limited(const struct field *);	/* min, max are set */
 
-/* query.c: percent-encodes all but unreserved characters (RFC 3986). */
-void		 query_encode(struct buf *, const char *, size_t);
+/* query.c */
 bool		 hex_pair(const char *, unsigned char *);
+/* A form's members that the row's schema knows, as an object of texts. */
+enum res	 form_read(struct ctx *, const char *data, size_t len,
+		    struct jval **);
 
 /* openapi_schema.c: components.schemas, each schema once by name. */
 struct component {

@@ -1,5 +1,6 @@
 /*
- * The If-Match header (RFC 9110, 13.1.1): "*", or a list of entity tags. Our
+ * The If-Match header (RFC 9110, 13.1.1), and If-None-Match for what may be
+ * kept by caches: "*", or a list of entity tags. Our
  * tags are a version number in quotes. The comparison is strong, so a weak
  * tag is well-formed but matches nothing.
  */
@@ -33,6 +34,32 @@ take_tag(const char **s, bool *weak, const char **tag, size_t *len)
 	*s = p + 1;
 
 	return (true);
+}
+
+bool
+if_none_match(const char *header, const char *want)
+{
+	const char *s, *tag;
+	size_t len;
+	bool weak;
+
+	if (header == NULL)
+		return (false);
+	s = skip_blanks(header);
+	if (*s == '*')
+		return (true);
+	for (; *s != '\0'; s = skip_blanks(s)) {
+		if (*s == ',') {
+			s++;
+			continue;
+		}
+		if (!take_tag(&s, &weak, &tag, &len))
+			return (false);
+		if (strlen(want) == len + 2 && memcmp(want + 1, tag, len) == 0)
+			return (true);
+	}
+
+	return (false);
 }
 
 enum if_match

@@ -137,7 +137,10 @@ put_body(struct json_out *out, const struct endpoint *ep)
 	if (patch)
 		openapi_media(
 		    out, "application/merge-patch+json", ep->body, true);
-	openapi_media(out, "application/json", ep->body, patch);
+	openapi_media(out,
+	    ep->flags & EP_FORM ? "application/x-www-form-urlencoded" :
+				  "application/json",
+	    ep->body, patch);
 	json_obj_end(out);
 	json_obj_end(out);
 }
@@ -152,11 +155,12 @@ is_paged(const struct endpoint *ep)
 	return (false);
 }
 
-/* A reply that is not JSON of a schema may be of any kind. */
+/* A reply that is not JSON of a schema may be of any kind; those that say
+ * nothing but their status have none. */
 static void
 put_content(struct json_out *out, const struct endpoint *ep)
 {
-	if (ep->status == 204)
+	if (ep->status == 204 || (ep->status == 202 && ep->reply == NULL))
 		return;
 	json_key(out, "content");
 	json_obj(out);
@@ -183,7 +187,7 @@ put_success(struct json_out *out, const struct endpoint *ep)
 		names[n++] = "RateLimit-Policy";
 		names[n++] = "RateLimit";
 	}
-	if (ep->status == 201)
+	if (ep->status == 201 || ep->status == 302)
 		names[n++] = "Location";
 	if (is_versioned(ep))
 		names[n++] = "ETag";
@@ -304,9 +308,10 @@ openapi_paths(struct json_out *out)
 	json_key(out, "paths");
 	json_obj(out);
 	for (unsigned i = 0; i < router_count(); i++) {
-		if (path_was_before(i))
-			continue;
 		ep = router_at(i);
+		/* Pages and their parts are for people. */
+		if (strcmp(ep->resource, "pages") == 0 || path_was_before(i))
+			continue;
 		json_key(out, ep->path);
 		json_obj(out);
 		for (unsigned k = i; k < router_count(); k++)

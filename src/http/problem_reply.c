@@ -103,7 +103,7 @@ reply_problem(struct ctx *cx)
 	out = json_out_new(cx->env.arena);
 	write_problem(out, cx, row);
 	reply_json(cx, row->status, out);
-	cx->content_type = "application/problem+json";
+	cx->content_type = PROBLEM_TYPE;
 	drop_representation(cx);
 	if (row->status == 401)
 		reply_header(cx, "WWW-Authenticate", "Bearer");

@@ -1,7 +1,8 @@
 /*
- * Query strings: name=value pairs, percent-encoded UTF-8 with '+' for a
- * space. Strict, because a query that two parsers read differently is a way
- * around checks: no malformed escapes, no name twice, none unknown.
+ * Query strings and forms: name=value pairs, percent-encoded UTF-8 with '+'
+ * for a space. Strict, because what two parsers read differently is a way
+ * around checks: no malformed escapes, no name twice, and in a query none that
+ * is unknown. Forms are sent by programs of others, who may add to them.
  */
 #include <string.h>
 
@@ -141,8 +142,9 @@ read_pair(struct ctx *cx, const struct schema *schema, struct jval *obj,
 		return (RES_ERR);
 	if (json_get(obj, name) != NULL) {
 		err_field(&cx->env.err, cx->env.arena,
-		    arena_printf(cx->env.arena, "?%.64s", name), "duplicate",
-		    "must be given once");
+		    arena_printf(cx->env.arena, "%s%.64s",
+			cx->ep->flags & EP_FORM ? "/" : "?", name),
+		    "duplicate", "must be given once");
 		return (RES_OK);
 	}
 	v->key = name;
@@ -153,26 +155,62 @@ read_pair(struct ctx *cx, const struct schema *schema, struct jval *obj,
 }
 
 static enum res
-read_pairs(struct ctx *cx, const struct schema *schema, struct jval *obj)
+read_pairs(struct ctx *cx, const struct schema *schema, const char *s,
+    enum problem problem, struct jval *obj)
 {
-	const char *s;
 	size_t len;
 	unsigned n;
 
 	n = 0;
-	s = cx->query_string != NULL ? cx->query_string : "";
 	for (; *s != '\0'; s += len + (s[len] == '&')) {
 		if ((len = strcspn(s, "&")) == 0)
 			continue;
 		if (++n > PAIRS_MAX)
-			return (err_fail(&cx->env.err, PROBLEM_INVALID_QUERY,
+			return (err_fail(&cx->env.err, problem,
 			    "there are more than %d parameters", PAIRS_MAX));
 		if (read_pair(cx, schema, obj, s, len) != RES_OK)
-			return (err_fail(&cx->env.err, PROBLEM_INVALID_QUERY,
+			return (err_fail(&cx->env.err, problem,
 			    "parameter %u is not percent-encoded UTF-8 with "
 			    "a name",
 			    n));
 	}
+
+	return (RES_OK);
+}
+
+/* Without the members that the schema does not know. */
+static void
+keep_known(const struct schema *schema, struct jval *obj)
+{
+	struct jval *v = obj->child;
+
+	obj->child = obj->last = NULL;
+	obj->n = 0;
+	while (v != NULL) {
+		struct jval *next = v->next;
+
+		v->next = NULL;
+		if (type_of(schema, v->key) != FIELD_UNSET)
+			append(obj, v);
+		v = next;
+	}
+}
+
+enum res
+form_read(struct ctx *cx, const char *data, size_t len, struct jval **out)
+{
+	const struct schema *schema = cx->ep->body;
+	struct jval *obj = arena_alloc(cx->env.arena, sizeof(*obj));
+
+	obj->type = J_OBJ;
+	if (memchr(data, '\0', len) != NULL)
+		return (err_fail(&cx->env.err, PROBLEM_MALFORMED_REQUEST,
+		    "the form is not percent-encoded UTF-8"));
+	if (read_pairs(cx, schema, arena_strndup(cx->env.arena, data, len),
+		PROBLEM_MALFORMED_REQUEST, obj) != RES_OK)
+		return (RES_ERR);
+	keep_known(schema, obj);
+	*out = obj;
 
 	return (RES_OK);
 }
@@ -187,7 +225,9 @@ ctx_read_query(struct ctx *cx)
 	schema = cx->ep->query != NULL ? cx->ep->query : &none;
 	obj = arena_alloc(cx->env.arena, sizeof(*obj));
 	obj->type = J_OBJ;
-	if (read_pairs(cx, schema, obj) != RES_OK)
+	if (read_pairs(cx, schema,
+		cx->query_string != NULL ? cx->query_string : "",
+		PROBLEM_INVALID_QUERY, obj) != RES_OK)
 		return (RES_ERR);
 	if (schema_check_query(schema, obj, cx->env.arena, &cx->env.err) !=
 	    RES_OK)

@@ -7,7 +7,8 @@
 
 #include "http/http_priv.h"
 
-#define RETRY_BUSY_S 1
+#define RETRY_BUSY_S  1
+#define REFUSAL_KINDS (SECURITY_API | SECURITY_NO_STORE)
 
 static struct arena *kept; /* what the last one is made of */
 
@@ -46,8 +47,8 @@ refusal_make(enum problem problem, const char *detail, const struct uuid *id,
 
 	buf_init(&lines, kept, 2048);
 	reply_first_lines(&lines, id);
-	buf_puts(&lines, security_headers(SECURITY_ALL, &len));
-	reply_line(&lines, "content-type", "application/problem+json");
+	buf_puts(&lines, security_headers(REFUSAL_KINDS, &len));
+	reply_line(&lines, "content-type", PROBLEM_TYPE);
 	if (row->status == 503)
 		buf_printf(&lines, "retry-after: %d\r\n", RETRY_BUSY_S);
 	out->lines = lines.data;

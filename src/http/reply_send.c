@@ -27,6 +27,17 @@ cacheable(const struct ctx *cx)
 		cx->status < 400);
 }
 
+/* Its problems are the API's: no page. What a page of its own says may have
+ * any status. */
+static bool
+is_page(const struct ctx *cx)
+{
+	if (cx->ep == NULL || (cx->ep->flags & EP_PAGE) == 0)
+		return (false);
+	return (cx->content_type == NULL ||
+		strcmp(cx->content_type, PROBLEM_TYPE) != 0);
+}
+
 /* Is it a header that the reply sets by itself? Then ours stays away. */
 static bool
 own_header(const struct ctx *cx, const char *name)
@@ -42,7 +53,7 @@ own_header(const struct ctx *cx, const char *name)
 static void
 add_common_headers(struct ctx *cx, struct buf *b)
 {
-	unsigned kinds = SECURITY_API;
+	unsigned kinds = is_page(cx) ? SECURITY_PAGE : SECURITY_API;
 	const char *security;
 	size_t len;
 

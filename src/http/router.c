@@ -3,6 +3,7 @@
  * come from the gate, decoded once; they are compared as they are: an empty
  * segment matches nothing.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 
 /* Read to its end, so that the handler can say that it takes no body. */
 #define BODY_UNWANTED 4096
+#define FILE_NAME_MAX 100
 
 static struct route_row *rows;
 static unsigned nrows, nlabels;
@@ -93,6 +95,20 @@ router_label_path(unsigned label)
 	return (NULL);
 }
 
+/* Letters, digits, '-', '_' and '.', not in front: no way up or around. */
+static bool
+is_file_name(const struct segment *got)
+{
+	static const char odd[] = "-_.";
+
+	for (size_t i = 0; i < got->len; i++)
+		if (!isalnum((unsigned char)got->text[i]) &&
+		    (strchr(odd, got->text[i]) == NULL || i == 0))
+			return (false);
+
+	return (got->len <= FILE_NAME_MAX);
+}
+
 static bool
 segment_matches(
     const struct segment *s, const struct segment *got, struct uuid *id)
@@ -102,6 +118,8 @@ segment_matches(
 	if (!s->param)
 		return (s->len == got->len &&
 			memcmp(s->text, got->text, s->len) == 0);
+	if (s->file)
+		return (is_file_name(got));
 	if (got->len != UUID_STRLEN)
 		return (false);
 	memcpy(text, got->text, UUID_STRLEN);
@@ -138,7 +156,7 @@ row_matches(struct ctx *cx, const struct route_row *row,
 	for (unsigned i = 0; i < nsegs; i++) {
 		if (!segment_matches(&row->segs[i], &segs[i], &id))
 			return (false);
-		if (!row->segs[i].param)
+		if (!row->segs[i].param || row->segs[i].file)
 			continue;
 		cx->params[cx->nparams].name = row->segs[i].text;
 		cx->params[cx->nparams].id = id;

@@ -28,7 +28,7 @@ path_split(const char *path, struct segment *segs, unsigned *n)
 			return (RES_ERR);
 		segs[*n].text = path;
 		segs[*n].len = len;
-		segs[*n].param = false;
+		segs[*n].param = segs[*n].file = false;
 		(*n)++;
 		path += len;
 	}
@@ -129,7 +129,7 @@ consistency_mistake(const struct endpoint *ep)
 		return ("only a public row may go without a scope");
 	if (ep->rate != RATE_NONE && ep->cost == 0)
 		return ("cost is not set");
-	if (ep->status < 200 || ep->status > 299)
+	if ((ep->status < 200 || ep->status > 299) && ep->status != 302)
 		return ("status is not one of success");
 	if (ep->status == 204 && ep->reply != NULL)
 		return ("a 204 has no reply");
@@ -142,6 +142,10 @@ consistency_mistake(const struct endpoint *ep)
 	if ((ep->flags & EP_MERGE_PATCH) &&
 	    (ep->method != METHOD_PATCH || ep->body == NULL))
 		return ("a merge patch is a PATCH with a body");
+	if ((ep->flags & EP_STEP_UP) && ep->auth != AUTH_SESSION)
+		return ("only a session can prove itself anew (EP_STEP_UP)");
+	if ((ep->flags & EP_FORM) && ep->body == NULL)
+		return ("a form has a body");
 
 	return (NULL);
 }
@@ -191,6 +195,12 @@ literal_ok(const struct segment *s)
 	return (true);
 }
 
+bool
+param_is_file(const char *name, size_t len)
+{
+	return (len == 4 && memcmp(name, "file", 4) == 0);
+}
+
 /* "{name}" becomes a parameter called name; names is ours to cut up. */
 static const char *
 compile_segment(struct route_row *row, struct segment *s, unsigned *nparams)
@@ -208,6 +218,7 @@ compile_segment(struct route_row *row, struct segment *s, unsigned *nparams)
 	s->text++;
 	s->len -= 2;
 	s->param = true;
+	s->file = param_is_file(s->text, s->len);
 	for (unsigned i = 0; &row->segs[i] < s; i++)
 		if (row->segs[i].param &&
 		    strcmp(row->segs[i].text, s->text) == 0)
@@ -240,13 +251,13 @@ compile_row(struct route_row *row, const struct endpoint *ep)
 }
 
 /* A parameter matches UUIDs only, so it collides with a literal only when
- * that is one. */
+ * that is one; a file may have any name. */
 static bool
 segments_collide(const struct segment *a, const struct segment *b)
 {
 	struct uuid id;
 
-	if (a->param && b->param)
+	if ((a->param && b->param) || a->file || b->file)
 		return (true);
 	if (a->param)
 		return (uuid_parse(b->text, &id) == RES_OK);

@@ -26,7 +26,7 @@ static const struct {
 static struct {
 	char text[BLOCK_SIZE];
 	size_t len;
-} blocks[SECURITY_ALL + 1];
+} blocks[SECURITY_KINDS];
 
 static void
 make_hsts(void)
@@ -57,14 +57,14 @@ void
 security_init(void)
 {
 	make_hsts();
-	for (unsigned kinds = 0; kinds <= SECURITY_ALL; kinds++)
+	for (unsigned kinds = 0; kinds < SECURITY_KINDS; kinds++)
 		make_block(kinds);
 }
 
 const char *
 security_headers(unsigned kinds, size_t *len)
 {
-	assert(kinds <= SECURITY_ALL && blocks[kinds].len > 0);
+	assert(kinds < SECURITY_KINDS && blocks[kinds].len > 0);
 	*len = blocks[kinds].len;
 
 	return (blocks[kinds].text);

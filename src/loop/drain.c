@@ -8,7 +8,7 @@
 
 #include "loop/loop_priv.h"
 
-#define PROBES_MAX 8
+#define PROBES_MAX 12
 
 static struct {
 	const char *name;

@@ -3,6 +3,7 @@
  * database and Redis answer this worker, it knows the network rules, and it
  * is not draining.
  */
+#include "auth/auth.h"
 #include "guard/guard.h"
 #include "io/io.h"
 #include "ops/ops.h"
@@ -12,6 +13,8 @@ static const struct field check_fields[] = {
 	{ "redis", FIELD_ENUM, 0, 0, 0, "ok|down", NULL, "sessions, limits" },
 	{ "network_rules", FIELD_ENUM, 0, 0, 0, "ok|unread", NULL,
 	    "whether this worker has read them" },
+	{ "session_ends", FIELD_ENUM, 0, 0, 0, "ok|unread", NULL,
+	    "likewise: which sessions were ended" },
 	{ "draining", FIELD_BOOLEAN, 0, 0, 0, NULL, NULL,
 	    "true while shutting down" },
 };
@@ -69,8 +72,8 @@ co_fn enum res
 health_ready(struct ctx *cx)
 {
 	bool db = postgresql_answers(cx), redis = redis_answers(cx);
-	bool rules = guard_network_ready();
-	bool ok = db && redis && rules && !loop_draining();
+	bool rules = guard_network_ready(), ends = revocations_ready();
+	bool ok = db && redis && rules && ends && !loop_draining();
 	struct json_out *o = json_out_new(cx->env.arena);
 
 	json_obj(o);
@@ -80,6 +83,7 @@ health_ready(struct ctx *cx)
 	json_kstr(o, "postgresql", db ? "ok" : "down");
 	json_kstr(o, "redis", redis ? "ok" : "down");
 	json_kstr(o, "network_rules", rules ? "ok" : "unread");
+	json_kstr(o, "session_ends", ends ? "ok" : "unread");
 	json_kbool(o, "draining", loop_draining());
 	json_obj_end(o);
 	json_obj_end(o);
