@@ -34,6 +34,7 @@ COPY kore.conf ./
 COPY conf conf
 COPY migrations migrations
 COPY models models
+COPY assets assets
 COPY docker/entrypoint docker/entrypoint
 
 # Keys and certificates are data, never part of the image.

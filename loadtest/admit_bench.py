@@ -40,9 +40,9 @@ return {s, 1, math.ceil((new - now) / 1000), math.floor((burst - (new - now)) / 
 def lua_of(name: str) -> str:
     """The script's text, out of the C string literals after its name."""
     text = SOURCE.read_text()
-    macro = re.search(r"#define LUA_CLOCK((?:.*\\\n)*.*\n)", text).group(1)
     body = re.search(rf'{{ "{name}",(.*?)"",\s*NULL }};', text, re.S).group(1)
-    body = body.replace("LUA_CLOCK", macro)
+    for name, macro in re.findall(r"#define (LUA_\w+)((?:.*\\\n)*.*\n)", text):
+        body = body.replace(name, macro)
     return "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', body))
 
 
@@ -61,11 +61,17 @@ class Bench:
         self.mark = f"bench:{secrets.token_hex(8)}:"
         self.admit = store.script_load(lua_of("admit"))
         self.secret = secrets.token_bytes(32)
+        self.client = bytes(10) + b"\xff\xff\xc0\0\2\1"
         session = secrets.token_bytes(200)
         head = b"K" + b"b" * 16 + self.secret + bytes(32)
         store.set(self.name("s"), session, ex=600)
-        store.set(self.name("k"), head + bytes(28) + session, ex=600)
-        store.set(self.name("own"), head + (1_000_000).to_bytes(4, "big") * 7 + session, ex=600)
+        nowhere = bytes([128]) + bytes(16)
+        store.set(self.name("k"), head + bytes(28 + 17) + session, ex=600)
+        own = head + (1_000_000).to_bytes(4, "big") * 7
+        store.set(self.name("own"), own + bytes(17) + session, ex=600)
+        # The last of eight networks is the client's.
+        there = own + bytes(16) + b"\x08" + nowhere * 7 + bytes([128]) + self.client
+        store.set(self.name("there"), there + session, ex=600)
 
     def name(self, text: str) -> str:
         return self.mark + text
@@ -78,6 +84,7 @@ class Bench:
         return (
             self.admit, 4, *keys, mode, self.name("r"), 3, 1, 20, 100_000_000, 2_000_000_000,
             600, self.secret, "elk_0123456789abcdef", "", "", bytes(32), 600,
+            1_760_000_000_000_000, self.client, "4",
         )  # fmt: skip
 
     def variants(self) -> dict:
@@ -92,6 +99,7 @@ class Bench:
             "session: 2 buckets (user, network)": lambda: self.call("s", s),
             "API key: 2 buckets (user, network)": lambda: self.call("k", key),
             "API key: 3 buckets (user, key, network)": lambda: self.call("k", own),
+            "API key of 8 networks: 3 buckets": lambda: self.call("k", self.name("there")),
             "signed API key: 3 buckets and a nonce": lambda: self.call("g", own, True),
         }
 

@@ -9,8 +9,8 @@
 
 #include <sodium.h>
 
-#include "auth/auth_priv.h"
 #include "crypto/crypto.h"
+#include "httpsig/httpsig.h"
 
 #define INPUT                                                             \
 	"sig1=(\"@method\" \"@authority\" \"@path\" \"@query\" "          \

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from lib import data, load
+from lib.browser import Browser
 from lib.client import Api
 from lib.instance import Instance
 from lib.logs import server_faults
@@ -60,6 +61,13 @@ def instance():
     yield made
     reports = made.sanitizer_reports()
     assert not reports, reports[:20]
+
+
+@pytest.fixture(scope="session")
+def browser(instance):
+    """One Chromium for the run; each browser.page() has cookies and storage of its own."""
+    with Browser(instance) as made:
+        yield made
 
 
 @pytest.fixture(scope="module", autouse=True)

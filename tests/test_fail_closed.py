@@ -10,7 +10,8 @@ import time
 
 import pytest
 from lib import data
-from lib.db import connect, count, store
+from lib.client import Api
+from lib.db import audit_row, connect, count, store
 from lib.problem import problem
 from lib.process import wait_until
 
@@ -52,6 +53,35 @@ def test_a_commit_that_fails_is_not_acknowledged(instance, log_in):
         assert count(instance, "audit_event") == rows
         assert count(instance, "patient") == patients
     assert clinician.get(path).json()["version"] == 1
+
+
+UNTOLD = """
+CREATE FUNCTION public.refuse_mail() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN RAISE EXCEPTION 'mail refused'; END $$;
+CREATE TRIGGER refuse_mail BEFORE INSERT ON eleusis.outbox
+FOR EACH ROW EXECUTE FUNCTION public.refuse_mail();
+"""
+TOLD_AGAIN = "DROP TRIGGER refuse_mail ON eleusis.outbox; DROP FUNCTION public.refuse_mail()"
+
+
+def test_a_log_in_that_its_user_cannot_be_told_of_is_none(instance, log_in):
+    """From a new device; from where she was before there is nothing to tell."""
+    who = log_in("clinician")
+    body = {"email": who.email, "password": who.password}
+    with connect(instance) as db, Api(instance) as api:
+        db.execute(UNTOLD)
+        try:
+            assert api.post("/v1/auth/login", body).status_code == 200
+            places = count(instance, "known_place")
+            api.http.headers["user-agent"] = "curl/8"
+            reply = api.post("/v1/auth/login", body)
+            assert reply.status_code in (500, 503), reply.text
+            assert count(instance, "known_place") == places
+            assert audit_row(instance, reply, "auth.login", "failed")
+            assert len(who.get("/v1/me/sessions").json()["sessions"]) == 2
+        finally:
+            db.execute(TOLD_AGAIN)
+        assert api.post("/v1/auth/login", body).status_code == 200
 
 
 def test_redis_with_another_password_heals(instance, log_in):

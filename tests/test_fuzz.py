@@ -12,7 +12,7 @@ from lib.tables import ROOT
 SECONDS = 4
 
 
-@pytest.mark.parametrize("target", ["fuzz_gate"])
+@pytest.mark.parametrize("target", ["fuzz_gate", "fuzz_webauthn"])
 def test_fuzz(target, tmp_path):
     if not shutil.which("clang"):
         pytest.skip("no clang")

@@ -233,6 +233,37 @@ def test_who_knows_a_prefix_cannot_use_up_its_limit(instance, log_in, clients):
         assert api.post("/v1/patients", data.patient()).status_code == 201
 
 
+@pytest.mark.parametrize("why", ["expired", "elsewhere", "rotated"])
+def test_a_key_that_is_no_longer_good_uses_nobody_s_limit_up(instance, log_in, why):
+    """Whoever has found the secret of one cannot shut its owner out."""
+    who = log_in("clinician")
+    columns = {
+        "expired": {
+            "created_at": "2025-01-01T00:00:00Z", "expires_at": "2025-06-01T00:00:00Z",
+        },
+        "elsewhere": {"networks": ["127.0.0.64/27", "2001:db8::/32", "::/0"]},
+        "rotated": {},
+    }[why]  # fmt: skip
+    key = apikeys.make(instance, who.user, **columns)
+    good = apikeys.make(instance, who.user, networks=["2001:db8::/32", "127.0.0.32/27"])
+    source = {"expired": "127.0.0.45", "elsewhere": "127.0.0.46", "rotated": "127.0.0.47"}[why]
+    with key.client(instance, source) as bad, good.client(instance, source) as api:
+        if why == "rotated":  # and still as it was in what Redis keeps for a minute
+            apikeys.rotated(instance, key, seconds=1)
+            assert bad.get("/v1/me").status_code == 200
+            time.sleep(1)
+        for _ in range(2):  # told by PostgreSQL first, then by Redis
+            problem(bad.post("/v1/patients", data.patient()), "unauthenticated")
+        refused = bad.post("/v1/patients", data.patient())
+        assert list(policies(refused)) == ["write-stranger"]
+        statuses = {bad.post("/v1/patients", data.patient()).status_code for _ in range(5)}
+        assert statuses == {429}
+        assert api.get("/v1/me").status_code == 200  # Redis knows it now
+        assert api.post("/v1/patients", data.patient()).status_code == 201
+        assert who.post("/v1/patients", data.patient()).status_code == 201
+        problem(bad.get("/v1/me"), "unauthenticated")
+
+
 # ---- records of API keys in Redis -----------------------------------------------------
 
 
@@ -261,12 +292,12 @@ def test_a_changed_record_does_not_open(instance, log_in):
     with key.client(instance) as api, other.client(instance) as them, store(instance) as r:
         assert api.get("/v1/me").status_code == them.get("/v1/me").status_code == 200
         true, theirs = r.get(name), r.get(f"k:{other.prefix}")
-        for at in (1, 16, 50, 81, 100, 108, 109, 140, len(true) - 1):
+        for at in (1, 16, 50, 81, 100, 108, 110, 120, 125, 126, 140, len(true) - 1):
             since = instance.log_size()
             r.set(name, true[:at] + bytes([true[at] ^ 1]) + true[at + 1 :], ex=60)
             # PostgreSQL is asked, and its answer put in the place of the forgery.
             assert api.get("/v1/me").json()["key"]["id"] == key.id, at
-            assert r.get(name)[:109] == true[:109], at
+            assert r.get(name)[:126] == true[:126], at
             assert "apikey.forged" in str(instance.log_lines(since)), at
         r.set(name, theirs, ex=60)
         problem(api.get("/v1/me"), "unauthenticated")

@@ -33,6 +33,22 @@ FUNCTIONS = {
     "api_key_by_prefix", "api_key_create", "api_key_get", "api_key_list", "api_key_update",
     "api_key_rotate", "api_key_revoke", "api_key_used",
     "reply_claim", "reply_keep", "replies_forget",
+    "mail_queue", "mail_lease", "mail_sent", "mail_retry", "mail_give_up", "mail_sweep",
+    "user_rehash",
+    "second_factor_get", "totp_begin", "totp_confirm", "totp_use", "totp_remove",
+    "recovery_code_use", "recovery_codes_replace", "factors_reset",
+    "user_get", "user_list", "user_keys", "user_invite", "user_update", "user_delete",
+    "user_token_send", "user_reset_ask", "user_token_holder", "user_token_redeem", "user_rename",
+    "care_visible", "care_list", "care_grant", "care_end",
+    "break_glass_target", "break_glass_open", "break_glass_end", "break_glass_list",
+    "break_glass_reason", "break_glass_review", "break_glass_unreviewed",
+    "accesses_visible", "accesses_list",
+    "passkey_list", "passkey_create", "passkey_rename", "passkey_delete", "passkey_by_credential",
+    "passkey_used",
+    "sessions_end", "user_sessions_end", "user_sessions_from", "other_sessions_end",
+    "all_sessions_end", "session_ends", "place_known", "place_note",
+    "identity_find", "identity_add", "identity_provision", "identity_role", "identity_used",
+    "identity_list", "identity_remove",
 }  # fmt: skip
 
 
@@ -133,8 +149,16 @@ def test_definer_functions_fix_their_search_path(owner):
         "SELECT count(*) FROM eleusis.network_rule",
         "UPDATE eleusis.network_rule_list SET revision = 0",
         "SELECT eleusis.network_revision_next(gen_random_uuid(), 0)",
+        "SELECT count(*) FROM eleusis.outbox",
+        "DELETE FROM eleusis.outbox",
         "SELECT password_hash FROM eleusis.app_user",
         "SELECT email FROM eleusis.app_user",
+        "SELECT count(*) FROM eleusis.user_token",
+        "SELECT count(*) FROM eleusis.app_user_shown",
+        "SELECT count(*) FROM eleusis.app_user_manager",
+        "SELECT eleusis.user_erase(gen_random_uuid())",
+        "SELECT eleusis.user_token_put(gen_random_uuid(), 'invitation', 'x', 1)",
+        "SELECT eleusis.user_change_begin(gen_random_uuid(), 'admin')",
         "UPDATE eleusis.app_user SET role = 'admin'",
         "INSERT INTO eleusis.care_relationship SELECT * FROM eleusis.care_relationship",
         "CREATE TABLE eleusis.t (i int)",
@@ -303,7 +327,9 @@ def test_an_email_is_one_user_in_any_case(owner, server):
     with pytest.raises(errors.UniqueViolation):
         add_user(owner, email=user.email.upper())
     found = call(server, "user_by_email", None, user.email.title())
-    assert found == [(user.id, user.email, "N", "clinician", HASH, False, False)]
+    assert found == [
+        (user.id, user.email, "N", "clinician", HASH, False, False, None, False, 0, None, False)
+    ]
     assert call(server, "user_by_id", None, user.id) == found
     assert call(server, "user_by_id", None, uuid7()) == []
 

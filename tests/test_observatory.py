@@ -11,11 +11,11 @@ from lib.tables import ROOT
 SCANNER = ROOT / "var/observatory/node_modules/@mdn/mdn-http-observatory/src/scan.js"
 
 
-@pytest.fixture(scope="module")
-def report(instance):
-    """What the scanner says of the instance; it trusts the instance's CA."""
+@pytest.fixture(scope="module", params=["/", "/login"])
+def report(instance, request):
+    """What the scanner says of the API and of a page; it trusts the instance's CA."""
     done = subprocess.run(
-        ["node", SCANNER, urlsplit(instance.url).netloc],
+        ["node", SCANNER, urlsplit(instance.url).netloc + request.param],
         env=os.environ | {"NODE_EXTRA_CA_CERTS": instance.ca},
         capture_output=True,
         text=True,

@@ -18,7 +18,10 @@ from lib.tables import roles
 KEY = re.compile(r"elk_[0-9a-hjkmnp-tv-z]{16}_[A-Za-z0-9_-]{43}")
 PUBLIC_KEY = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="  # RFC 8032, 7.1, test 1
 NOWHERE = "01890000-0000-7000-8000-000000000000"
-NEVER = {"keys:write", "keys:admin", "network:write", "users:unlock"}
+NEVER = {
+    "keys:write", "keys:admin", "network:write", "users:unlock", "users:write",
+    "sessions:admin", "break_glass:use", "break_glass:review",
+}  # fmt: skip
 LIMIT = 100
 MEMBERS = {
     "id", "user_id", "created_by", "prefix", "name", "scopes", "status", "expires_at", "networks",

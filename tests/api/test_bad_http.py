@@ -65,7 +65,7 @@ def test_other_methods_name_the_right_ones(clinician, patient):
         "/v1/predictions": {"POST"},
         f"/v1/predictions/{one}": {"GET", "HEAD"},
         "/v1/models": {"GET", "HEAD"},
-        "/v1/me": {"GET", "HEAD"},
+        "/v1/me": {"GET", "HEAD", "PATCH"},
         "/v1/auth/login": {"POST"},
         "/v1/auth/logout": {"POST"},
         "/v1/audit/events": {"GET", "HEAD"},

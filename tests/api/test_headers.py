@@ -32,8 +32,7 @@ UNWANTED = {
 
 def test_the_table_is_that_of_owasp():
     assert {name for name, _, _ in TABLE} == OWASP
-    values = {name: value for name, value, _ in TABLE}
-    assert "unsafe" not in values["content-security-policy"]
+    values = {name: value for name, value, when in TABLE if when != "PAGE"}
     for directive in ("default-src", "base-uri", "form-action", "frame-ancestors"):
         assert f"{directive} 'none'" in values["content-security-policy"]
     features = values["permissions-policy"].split(", ")
@@ -41,7 +40,23 @@ def test_the_table_is_that_of_owasp():
     assert {f"{name}=()" for name in REACHES_OUT} <= set(features)
     assert all(re.fullmatch(r"[a-z-]+=\(\)", feature) for feature in features)
     # Each reply of the API pays for it.
-    assert sum(len(f"{name}: {value}\r\n") for name, value, _ in TABLE) < 700
+    assert sum(len(f"{name}: {value}\r\n") for name, value in values.items()) < 700
+
+
+def test_pages_run_what_is_ours_and_nothing_else():
+    values = {name: value for name, value, when in TABLE if when == "PAGE"}
+    policy = dict(part.split(" ", 1) for part in values["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["base-uri"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert policy["trusted-types"] == "'none'"
+    assert "unsafe" not in values["content-security-policy"]
+    features = set(values["permissions-policy"].split(", "))
+    assert {f"{name}=()" for name in REACHES_OUT} <= features
+    assert features - {f for f in features if f.endswith("=()")} == {
+        "publickey-credentials-create=(self)",
+        "publickey-credentials-get=(self)",
+    }
 
 
 def authorized(who) -> str:
@@ -118,15 +133,17 @@ def fields(reply: bytes) -> list[tuple[str, str]]:
     return [(name.lower(), value.strip()) for name, _, value in pairs]
 
 
-def has_the_table(reply: bytes, cacheable: bool) -> None:
+def has_the_table(reply: bytes, cacheable: bool, page: bool = False) -> None:
     """Each row of the table once with its value, and nothing that tells of the server."""
     got = fields(reply)
     names = [name for name, _ in got]
     assert len(names) == len(set(names)), f"twice: {names}"
     values = dict(got)
     for name, value, when in TABLE:
+        if when == ("API" if page else "PAGE"):
+            continue
         if when == "NO_STORE" and cacheable:
-            assert name not in values
+            assert values.get(name) != value
         elif value == "hsts":
             assert int(re.fullmatch(HSTS, values[name]).group(1)) >= YEAR
         else:
@@ -141,6 +158,56 @@ def test_every_kind_of_reply(instance, clinician, kind):
     reply = raw.exchange(instance, request(instance, clinician))
     assert raw.status(reply) == status, reply[:300]
     has_the_table(reply, cacheable)
+
+
+def test_a_page(instance):
+    """It is kept by nobody, for any Accept; a HEAD tells the same."""
+    for method in ("GET", "HEAD"):
+        reply = raw.exchange(instance, raw.head(instance, method, "/login", "Accept: text/html"))
+        assert raw.status(reply) == 200
+        has_the_table(reply, cacheable=False, page=True)
+
+
+def test_a_part_of_a_page(instance, anonymous):
+    """It is kept for good, whole or compressed, and asked for again in vain."""
+    (path,) = re.findall(r"/assets/style\.[0-9a-f]{16}\.css", anonymous.get("/login").text)
+    tags = set()
+    for coding, lines in (("", ()), ("gzip", ("Accept-Encoding: br, gzip",))):
+        reply = raw.exchange(instance, raw.head(instance, "GET", path, *lines))
+        has_the_table(reply, cacheable=True, page=True)
+        got = dict(fields(reply))
+        assert got["content-type"] == "text/css; charset=utf-8"
+        assert got.get("content-encoding", "") == coding
+        assert got["vary"] == "Accept-Encoding"
+        assert got.pop("cache-control") == "public, max-age=31536000, immutable"
+        assert raw.status(reply) == 200
+        again = raw.exchange(
+            instance, raw.head(instance, "GET", path, *lines, f"If-None-Match: {got['etag']}")
+        )
+        assert raw.status(again) == 304
+        assert dict(fields(again))["etag"] == got["etag"]
+        assert again.partition(b"\r\n\r\n")[2] == b""
+        tags.add(got["etag"])
+    assert len(tags) == 2
+
+
+def test_a_part_by_its_plain_name(anonymous):
+    """Never used without asking."""
+    reply = anonymous.get("/assets/style.css")
+    assert reply.headers["cache-control"] == "no-cache"
+    again = anonymous.http.get(
+        "/assets/style.css", headers={"if-none-match": reply.headers["etag"]}
+    )
+    assert again.status_code == 304
+    assert again.headers["cache-control"] == "no-cache"
+
+
+def test_no_such_part(instance):
+    """A problem as any other: nothing of a page about it."""
+    for name in ("style.js", "style.0000000000000000.css", "SHA256SUMS", "login.html"):
+        reply = raw.exchange(instance, raw.head(instance, "GET", f"/assets/{name}"))
+        assert raw.status(reply) == 404
+        has_the_table(reply, cacheable=False)
 
 
 def test_a_log_out(instance, log_in):

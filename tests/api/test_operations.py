@@ -31,7 +31,9 @@ def test_ready_names_its_checks(anonymous):
     assert reply.status_code == 200
     body = reply.json()
     assert set(body) == {"status", "checks"}
-    assert set(body["checks"]) == {"postgresql", "redis", "network_rules", "draining"}
+    assert set(body["checks"]) == {
+        "postgresql", "redis", "network_rules", "session_ends", "draining",
+    }  # fmt: skip
 
 
 # ---- metrics -------------------------------------------------------------------

@@ -60,3 +60,13 @@ def make(instance, user: dict, **columns) -> Key:
     with connect(instance) as db:
         db.execute(f"INSERT INTO eleusis.api_key ({names}) VALUES ({marks})", list(row.values()))
     return Key(row["id"], user, prefix, text)
+
+
+def rotated(instance, key: Key, seconds: float) -> None:
+    """Another secret is in force; the one of the text is good for that long yet."""
+    with connect(instance) as db:
+        db.execute(
+            "UPDATE eleusis.api_key SET previous_hash = secret_hash, secret_hash = %s,"
+            " previous_until = now() + make_interval(secs => %s) WHERE id = %s",
+            [secrets.token_bytes(32), seconds, key.id],
+        )

@@ -44,8 +44,13 @@ class Api:
         """Log in for a bearer token; must succeed."""
         reply = self.post("/v1/auth/login", {"email": email, "password": password})
         assert reply.status_code == 200, reply.text
-        self.reply = reply.json()
         self.email, self.password = email, password
+        return self.adopt(reply)
+
+    def adopt(self, reply: httpx.Response) -> "Api":
+        """Go on with the token of a LoginReply."""
+        assert reply.status_code == 200, reply.text
+        self.reply = reply.json()
         self.token, self.user = self.reply["token"], self.reply["user"]
         self.http.headers["authorization"] = f"Bearer {self.token}"
         return self

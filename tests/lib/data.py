@@ -69,6 +69,9 @@ def instant(offset: timedelta = timedelta()) -> str:
     return (datetime.now(UTC) + offset).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+# Why a record is opened in an emergency.
+REASON = "Found unconscious, no relatives, no papers"
+
 # Complete inputs of flchain-mortality-5y, for tests that are about something else.
 FLCHAIN = {
     "age": 67,

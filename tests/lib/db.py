@@ -22,11 +22,16 @@ def connect(instance) -> psycopg.Connection:
 
 
 def audit_of(instance, reply) -> list[dict]:
-    """The audit rows of one request, oldest first."""
+    """The audit rows of one request, oldest first; the session, which every
+    row of one has in its detail, by itself."""
     with connect(instance) as db:
-        return db.execute(
+        found = db.execute(
             AUDIT.format("request_id = %s"), [reply.headers["x-request-id"]]
         ).fetchall()
+    for row in found:
+        row["session"] = (row["detail"] or {}).pop("session", None)
+        row["detail"] = row["detail"] or None
+    return found
 
 
 def audit_row(instance, reply, action: str, outcome: str = "allowed") -> dict:

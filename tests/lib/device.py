@@ -29,7 +29,7 @@ def account(key: bytes, email: str) -> bytes:
 def token(root: bytes, email: str, password_hash: str, at_us: int, id: bytes = b"") -> str:
     """A token that says it was issued at that time."""
     key = subkey(root)
-    epoch = keyed(key, "epoch", password_hash.encode(), 16)
+    epoch = keyed(key, "epoch", password_hash.split("$")[4].encode(), 16)  # its salt
     whose = (id or secrets.token_bytes(16)) + account(key, email)
     body = b"\1" + whose + at_us.to_bytes(8, "big") + epoch
     tag = keyed(key, "device", body, 32)

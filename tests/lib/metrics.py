@@ -28,15 +28,18 @@ PUBLISHED_S = 0.3  # workers publish these counters by the clock, each 50 ms
 
 
 def statements(api, work, times: int = 40) -> int:
-    """Statements that one work() sends to PostgreSQL, as a mean that is rounded:
-    the server has a few of its own now and then."""
+    """Statements that one work() sends to PostgreSQL, as a mean that is rounded, without those
+    that the server sends by itself in as long a time."""
 
     def sent() -> float:
         time.sleep(PUBLISHED_S)
         return value(scrape(api), "eleusis_db_statements_total")
 
     work()
-    before = sent()
+    before, began = sent(), time.monotonic()
     for _ in range(times):
         work()
-    return round((sent() - before) / times)
+    after, ended = sent(), time.monotonic()
+    time.sleep(max(ended - began - PUBLISHED_S, 0))
+    by_itself = sent() - after
+    return round((after - before - by_itself) / times)

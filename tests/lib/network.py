@@ -27,7 +27,8 @@ def add(api: Api, *rules: dict, force: bool = False) -> list[dict]:
 
 def remove_all(instance) -> None:
     """No rule is left, whomever they keep out: straight in the database."""
-    with connect(instance) as db:
+    # At once: a worker that asked in between would take the revision for read.
+    with connect(instance) as db, db.transaction():
         db.execute("UPDATE eleusis.network_rule_list SET revision = revision + 1")
         db.execute("""
             UPDATE eleusis.network_rule SET removed_at = now(),

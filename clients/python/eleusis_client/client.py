@@ -44,12 +44,27 @@ class Client:
             self.http.headers["authorization"] = f"Bearer {api_key or token}"
 
     @classmethod
-    def log_in(cls, url: str, email: str, password: str, **more: Any) -> "Client":
-        """A session; end it with log_out()."""
+    def log_in(
+        cls, url: str, email: str, password: str, *, code: str | None = None, **more: Any
+    ) -> "Client":
+        """A session; end it with log_out(). code: of the authenticator app, for an account that
+        has one."""
         client = cls(url, **more)
-        reply = client.request("POST", "/v1/auth/login", {"email": email, "password": password})
-        client.http.headers["authorization"] = f"Bearer {reply['token']}"
+        client._adopt(
+            client.request("POST", "/v1/auth/login", {"email": email, "password": password})
+        )
+        if code is not None:
+            client.step_up(code=code)
         return client
+
+    def step_up(self, **proof: str) -> dict:
+        """Show the second factor, or once more: code=, recovery_code=, or password= for those
+        who have none. The session goes on under a new token."""
+        return self._adopt(self.request("POST", "/v1/auth/second-factor", proof))
+
+    def _adopt(self, reply: dict) -> dict:
+        self.http.headers["authorization"] = f"Bearer {reply['token']}"
+        return reply
 
     def log_out(self) -> None:
         self.request("POST", "/v1/auth/logout")

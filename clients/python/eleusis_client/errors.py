@@ -1,8 +1,11 @@
 """What can go wrong: the server says why (Problem), or says nothing (NoAnswer)."""
 
+import re
 from dataclasses import dataclass, field
 
 import httpx
+
+MAX_AGE = re.compile(r'\bmax_age="(\d+)"')
 
 
 @dataclass(eq=False)
@@ -30,15 +33,28 @@ class Problem(Exception):
         if not isinstance(document, dict):
             document = {}  # from something between us and the server
         wait = reply.headers.get("retry-after", "")
-        return cls(
+        kind = str(document.get("type", "about:blank")).rsplit("/", 1)[-1]
+        problem = (StepUpRequired if kind == "step-up-required" else cls)(
             status=reply.status_code,
-            type=str(document.get("type", "about:blank")).rsplit("/", 1)[-1],
+            type=kind,
             title=str(document.get("title", reply.reason_phrase)),
             detail=str(document.get("detail", "")),
             errors=document.get("errors", []),
             request_id=reply.headers.get("x-request-id", ""),
             retry_after=float(wait) if wait.isdigit() else None,
         )
+        if isinstance(problem, StepUpRequired):
+            found = MAX_AGE.search(reply.headers.get("www-authenticate", ""))
+            problem.max_age = int(found.group(1)) if found else None
+        return problem
+
+
+@dataclass(eq=False)
+class StepUpRequired(Problem):
+    """The operation is a dangerous one and wants a proof of who it is that is no older than
+    `max_age` seconds (RFC 9470): call Client.step_up(), then repeat it."""
+
+    max_age: int | None = None
 
 
 class NoAnswer(Exception):

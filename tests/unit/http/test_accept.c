@@ -1,5 +1,5 @@
 /*
- * accept.c: which Accept headers leave room for JSON.
+ * accept.c: which Accept headers leave room for JSON, which codings for gzip.
  */
 #include "http_fixture.h"
 
@@ -42,6 +42,33 @@ ranges(void **state UNUSED)
 			fail_msg("wrong about \"%s\"", rows[i].value);
 }
 
+static void
+codings(void **state UNUSED)
+{
+	static const struct {
+		const char *value;
+		bool gzip;
+	} rows[] = {
+		{ "gzip, deflate, br, zstd", true },
+		{ "GZip", true },
+		{ "br;q=1.0, gzip;q=0.5", true },
+		{ "*", true },
+		{ "identity, *;q=0.1", true },
+		{ "*;q=0, gzip", true },
+		{ "", false },
+		{ "br", false },
+		{ "identity", false },
+		{ "gzip;q=0, *", false },
+		{ "gzip;q=0.000", false },
+		{ "*;q=0", false },
+		{ "gzipped", false },
+	};
+
+	for (size_t i = 0; i < NELEM(rows); i++)
+		if (accept_has_gzip(rows[i].value) != rows[i].gzip)
+			fail_msg("wrong about \"%s\"", rows[i].value);
+}
+
 static enum problem
 answer(const struct schema *reply, const char *one, const char *two)
 {
@@ -81,6 +108,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges),
+		cmocka_unit_test(codings),
 		cmocka_unit_test(rows_that_answer_in_json),
 	};
 

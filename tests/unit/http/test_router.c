@@ -31,6 +31,7 @@ static const struct endpoint table[] = {
 	    "parts_get"),
 	ROW(GET, "/v1/things/newest", "things", "things_newest"),
 	ROW(GET, "/v1/other", "other", "other_get"),
+	ROW(GET, "/files/{file}", "files", "files_get"),
 };
 
 static void
@@ -146,12 +147,15 @@ ambiguous_rows_stop_the_start(void **state UNUSED)
 		ROW(DELETE, "/a", "b", "n2") };
 	const struct endpoint literal[] = { ROW(GET, "/a/{x}", "a", "n1"),
 		ROW(GET, "/a/" ID, "a", "n2") };
+	const struct endpoint file[] = { ROW(GET, "/a/{file}", "a", "n1"),
+		ROW(GET, "/a/b.js", "a", "n2") };
 
 	refused(same, 2, "matches the same paths");
 	refused(renamed, 2, "written otherwise");
 	refused(name, 2, "same name");
 	refused(resource, 2, "another resource");
 	refused(literal, 2, "matches the same paths");
+	refused(file, 2, "matches the same paths");
 }
 
 /* ---- matching ----------------------------------------------------------- */
@@ -218,6 +222,32 @@ parameters_are_uuids(void **state UNUSED)
 	    "not-found");
 }
 
+static void
+files_are_names(void **state UNUSED)
+{
+	struct fixture fx;
+
+	load();
+	fixture_start(&fx, METHOD_GET, "/files/a-b_c.0.js");
+	assert_int_equal(router_match(&fx.cx, "files"), RES_OK);
+	assert_int_equal(fx.cx.nparams, 0);
+	fixture_end(&fx);
+
+	FINDS(GET, "files", "/files/" ID, "files_get");
+	FINDS(GET, "files", "/files/", "not-found");
+	FINDS(GET, "files", "/files/a/b", "not-found");
+	FINDS(GET, "files", "/files/..", "not-found");
+	FINDS(GET, "files", "/files/.a", "not-found");
+	FINDS(GET, "files", "/files/-a", "not-found");
+	FINDS(GET, "files", "/files/a\\b", "not-found");
+	FINDS(GET, "files", "/files/a%2fb", "not-found");
+	FINDS(GET, "files", "/files/\xc3\xad", "not-found");
+	FINDS(GET, "files",
+	    "/files/0123456789012345678901234567890123456789012345678901234567"
+	    "8901234567890123456789012345678901234567890",
+	    "not-found");
+}
+
 /* Rows of one path share a label, and no two labels name one path. */
 static void
 labels_are_paths(void **state UNUSED)
@@ -225,9 +255,9 @@ labels_are_paths(void **state UNUSED)
 	unsigned i, k;
 
 	load();
-	assert_int_equal(router_labels(), 6);
+	assert_int_equal(router_labels(), 7);
 	for (i = 0; i < NELEM(table); i++) {
-		assert_in_range(router_label(&table[i]), 0, 5);
+		assert_in_range(router_label(&table[i]), 0, 6);
 		assert_string_equal(
 		    router_label_path(router_label(&table[i])), table[i].path);
 	}
@@ -235,7 +265,7 @@ labels_are_paths(void **state UNUSED)
 		for (k = 0; k < i; k++)
 			assert_string_not_equal(
 			    router_label_path(i), router_label_path(k));
-	assert_null(router_label_path(6));
+	assert_null(router_label_path(7));
 }
 
 static void
@@ -300,6 +330,7 @@ main(void)
 		cmocka_unit_test(ambiguous_rows_stop_the_start),
 		cmocka_unit_test(paths_find_their_rows),
 		cmocka_unit_test(parameters_are_uuids),
+		cmocka_unit_test(files_are_names),
 		cmocka_unit_test(labels_are_paths),
 		cmocka_unit_test(odd_paths_match_nothing),
 		cmocka_unit_test(other_methods_name_those_there_are),

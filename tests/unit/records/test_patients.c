@@ -206,6 +206,32 @@ entity_tags(void **state UNUSED)
 			fail_msg("row %zu: %s", i, rows[i].header);
 }
 
+static void
+tags_that_are_known(void **state UNUSED)
+{
+	static const struct {
+		const char *header;
+		bool want;
+	} rows[] = {
+		{ NULL, false },
+		{ "", false },
+		{ "*", true },
+		{ "\"ab\"", true },
+		{ "W/\"ab\"", true },
+		{ "\"x\", \"ab\"", true },
+		{ " \"x\" ,, W/\"ab\" ", true },
+		{ "\"a\"", false },
+		{ "\"abc\"", false },
+		{ "ab", false },
+		{ "\"ab", false },
+		{ "\"x\" ab", false },
+	};
+
+	for (size_t i = 0; i < NELEM(rows); i++)
+		if (if_none_match(rows[i].header, "\"ab\"") != rows[i].want)
+			fail_msg("row %zu: %s", i, rows[i].header);
+}
+
 int
 main(void)
 {
@@ -217,6 +243,8 @@ main(void)
 		    sealed_but_not_ours, begin, end),
 		cmocka_unit_test_setup_teardown(mrn_index, begin, end),
 		cmocka_unit_test_setup_teardown(entity_tags, begin, end),
+		cmocka_unit_test_setup_teardown(
+		    tags_that_are_known, begin, end),
 	};
 
 	return (cmocka_run_group_tests(tests, setup, teardown));
