@@ -75,7 +75,13 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
     DELETE FROM eleusis.user_token AS t
-    WHERE t.user_id = NEW.id AND t.used_at IS NULL;
+    WHERE t.user_id = NEW.id AND t.used_at IS NULL
+        AND t.purpose <> 'invitation';
+    -- That nobody has accepted the invitation stays to be seen.
+    UPDATE eleusis.user_token AS t
+    SET expires_at = greatest(now(), t.created_at + interval '1 microsecond')
+    WHERE t.user_id = NEW.id AND t.used_at IS NULL
+        AND t.purpose = 'invitation' AND t.expires_at > now();
     RETURN NULL;
 END;
 $$;
@@ -155,7 +161,8 @@ CREATE VIEW eleusis.app_user_manager AS
 SELECT
     u.id,
     u.role,
-    u.role = 'admin' AS writes
+    u.role = 'admin'
+    AND (u.scopes IS NULL OR 'users:write' = ANY(u.scopes)) AS writes
 FROM eleusis.app_user AS u
 WHERE u.role IN ('admin', 'auditor') AND NOT u.disabled;
 
@@ -261,21 +268,32 @@ $$;
 COMMENT ON FUNCTION eleusis.user_change_begin(uuid, text) IS
 'Waits for other changes of accounts. EL403: the actor may make none';
 
--- Whoever only holds an invitation may never come.
+-- Whoever only holds an invitation may never come, whoever has no way in
+-- cannot, and whoever may not change accounts is of no help.
 CREATE FUNCTION eleusis.user_keep_an_admin(p_without uuid) RETURNS void
 LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp
 AS $$
 BEGIN
-    PERFORM FROM eleusis.app_user_shown AS s
-    WHERE s.role = 'admin' AND s.status = 'active' AND s.id <> p_without;
+    PERFORM FROM eleusis.app_user AS u
+    WHERE u.id <> p_without
+        AND u.id IN (
+            SELECT m.id FROM eleusis.app_user_manager AS m WHERE m.writes
+        )
+        AND (
+            u.password_hash IS NOT NULL OR u.passkeys > 0
+            OR EXISTS (
+                SELECT FROM eleusis.identity AS i WHERE i.user_id = u.id
+            )
+        );
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the last admin' USING ERRCODE = 'EL409';
     END IF;
 END;
 $$;
 COMMENT ON FUNCTION eleusis.user_keep_an_admin(uuid) IS
-'EL409: without this user there is no admin who could log in';
+'EL409: without this user there is no admin who could log in and change
+accounts';
 
 CREATE FUNCTION eleusis.user_invite(
     p_actor uuid,
@@ -348,7 +366,10 @@ BEGIN
         RAISE EXCEPTION 'the actor''s own rights' USING ERRCODE = 'EL403';
     END IF;
     IF v_old.role = 'admin' AND NOT v_old.disabled
-        AND (p_disabled OR p_new_role <> 'admin')
+        AND (
+            p_disabled OR p_new_role <> 'admin'
+            OR 'users:write' <> ALL(coalesce(p_scopes, '{users:write}'))
+        )
     THEN
         PERFORM eleusis.user_keep_an_admin(p_id);
     END IF;
@@ -427,6 +448,8 @@ BEGIN
     UPDATE eleusis.api_key AS k
     SET revoked_at = now(), version = k.version + 1, updated_at = now()
     WHERE k.user_id = NEW.id AND k.revoked_at IS NULL;
+    -- Their names are her own words: "Ada's laptop".
+    UPDATE eleusis.api_key AS k SET name = k.prefix WHERE k.user_id = NEW.id;
     -- What would only begin later never does.
     DELETE FROM eleusis.care_relationship AS c
     WHERE c.user_id = NEW.id AND c.since >= now();
@@ -437,7 +460,8 @@ BEGIN
 END;
 $$;
 COMMENT ON FUNCTION eleusis.user_deleted() IS
-'Trigger: tokens go, API keys are revoked, care relationships end';
+'Trigger: tokens go, API keys are revoked and lose their names, care
+relationships end';
 
 CREATE TRIGGER app_user_deleted
 AFTER UPDATE ON eleusis.app_user

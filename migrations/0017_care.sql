@@ -950,12 +950,22 @@ BEGIN
         ORDER BY e.id DESC
         LIMIT least(p_limit, 1000)
     ), listed AS (
+        -- OFFSET 0 keeps the order and the bounds out of the choice of an
+        -- index: by the primary key all of the log would be read for a patient
+        -- who is in few lists.
         SELECT e.* FROM eleusis.audit_event AS e
-        WHERE e.action = 'patient.list'
-            AND e.detail -> 'patients' ? p_patient::text
-            AND e.id >= v_from AND e.id < v_to
-        ORDER BY e.id DESC
-        LIMIT least(p_limit, 1000)
+        WHERE e.id IN (
+            SELECT l.id
+            FROM (
+                SELECT n.id FROM eleusis.audit_event AS n
+                WHERE n.action = 'patient.list'
+                    AND n.detail -> 'patients' ? p_patient::text
+                OFFSET 0
+            ) AS l
+            WHERE l.id >= v_from AND l.id < v_to
+            ORDER BY l.id DESC
+            LIMIT least(p_limit, 1000)
+        )
     ), page AS (
         SELECT * FROM about UNION ALL SELECT * FROM listed
         ORDER BY 1 DESC

@@ -365,3 +365,32 @@ def test_an_end_in_the_past_grants_nothing(owner, server, case):
         )  # fmt: skip
     with sqlstate("EL404"):
         call(server, "care_grant", other, case.patient, other.id, "referral", None)
+
+
+def test_accesses_are_found_without_reading_the_log(owner, server, case):
+    """What a page costs is decided by the patient's rows, not by those of all others."""
+    auditor = add_user(owner, "auditor")
+    owner.execute(
+        """
+        INSERT INTO eleusis.audit_event (
+            id, occurred_at, action, outcome, actor_kind, actor_id, object_type, object_id,
+            request_id, detail, patient_id
+        )
+        SELECT eleusis.uuid_v7(), now(), CASE WHEN i %% 4 > 0 THEN 'patient.read'
+                ELSE 'patient.list' END, 'allowed', 'user', %(user)s,
+            'patient', CASE WHEN i %% 4 > 0 THEN p.id END, gen_random_uuid(),
+            CASE WHEN i %% 4 = 0 THEN jsonb_build_object('patients', jsonb_build_array(
+                CASE WHEN i = 4 THEN %(patient)s ELSE p.id END::text)) END,
+            CASE WHEN i %% 4 > 0 THEN p.id END
+        FROM generate_series(1, 20000) AS i
+        CROSS JOIN LATERAL (SELECT gen_random_uuid() AS id WHERE i > 0) AS p
+        """,
+        {"user": case.user.id, "patient": case.patient},
+    )
+    owner.execute("ANALYZE eleusis.audit_event")
+    args = [auditor.id, case.patient]
+    query = "SELECT * FROM eleusis.accesses_list(%s, 'auditor', %s, NULL, 51, NULL, NULL)"
+    assert [row[2] for row in server.execute(query, args)] == ["patient.list"]
+    ((plan,),) = server.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {query}", args)
+    pages = plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"]
+    assert pages < 2000

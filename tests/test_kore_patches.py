@@ -29,6 +29,21 @@ def test_idle_connection_is_not_answered_408(instance):
         assert client.get("/health/live").status_code == 200
 
 
+def test_a_worker_that_ends_does_not_hide_the_signal_to_stop(instance):
+    """Both signals wait for a parent that is not running; SIGTERM has the lower number, so
+    SIGCHLD is handled after it (0019)."""
+    parent, worker = instance.parent_pid(), instance.worker_pids()[0]
+    os.kill(parent, signal.SIGSTOP)
+    try:
+        os.kill(parent, signal.SIGTERM)
+        os.kill(worker, signal.SIGKILL)
+        wait_until(lambda: process.stat(worker)[:1] == ["Z"], 10, "the worker's end")
+    finally:
+        os.kill(parent, signal.SIGCONT)
+    wait_until(lambda: process.reaped(parent), 40, "the parent's end")
+    instance.ensure_running()
+
+
 def test_workers_forked_after_sighup_still_serve(instance):
     """The parent asks the module before reloading it; ours refuses (0009)."""
     os.kill(instance.parent_pid(), signal.SIGHUP)

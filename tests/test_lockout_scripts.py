@@ -40,10 +40,12 @@ class Counters:
         return [own, f"l:{factor}:test-{self.tag}-{net}", account, f"{account}:i", here]
 
     def check(self, keys: list[str], known: bool = False, **changes) -> list[int]:
-        with_these = {"free": FREE, "net_free": NET_FREE, "max": MAX, "alert": ALERT} | changes
+        with_these = {"free": FREE, "net_free": NET_FREE, "max": MAX, "alert": ALERT,
+                      "all_max": 0} | changes  # fmt: skip
         args = [
             with_these["free"], FIRST, with_these["max"], DECAY,
             with_these["net_free"], FIRST, MAX, DECAY, with_these["alert"], int(known),
+            with_these["all_max"],
         ]  # fmt: skip
         return self.r.eval(self.scripts["check"], 5, *keys, *args)
 
@@ -65,6 +67,30 @@ def counters(instance, scripts):
         made = Counters(r, scripts)
         yield made
         made.forget()
+
+
+def test_an_account_waits_everywhere(counters):
+    """Of the second factor: many places have, together, few tries more than one."""
+    places = [counters.keys(f"place-{n}", "2", net=f"n{n}") for n in range(ALERT + 3)]
+    for n in range(ALERT):
+        assert counters.check(places[n], all_max=MAX)[0] == 1
+    wait = counters.check(places[ALERT], all_max=MAX)
+    assert (wait[0], wait[2]) == (0, 3)
+    assert FIRST / 2 < wait[1] <= FIRST
+    assert counters.number(places[ALERT][2]) == ALERT, "a refusal is no try"
+    assert counters.check(places[ALERT], known=True, all_max=MAX)[0] == 1
+    assert counters.check(places[ALERT + 1], all_max=0)[0] == 1, "not so for passwords"
+
+
+def test_what_was_right_or_not_looked_at_makes_no_account_wait(counters):
+    places = [counters.keys(f"place-{n}", "2", net=f"n{n}") for n in range(ALERT + 3)]
+    for keys in places[: ALERT - 1]:
+        assert counters.check(keys, all_max=MAX)[0] == 1
+    for success in (False, True):
+        taken = counters.check(places[ALERT], all_max=MAX)
+        assert taken[0] == 1
+        counters.settle(places[ALERT], taken, success=success)
+        assert counters.number(places[0][2]) == ALERT - 1
 
 
 def test_the_steps_of_one_place(counters):

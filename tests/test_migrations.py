@@ -46,7 +46,7 @@ FUNCTIONS = {
     "passkey_list", "passkey_create", "passkey_rename", "passkey_delete", "passkey_by_credential",
     "passkey_used",
     "sessions_end", "user_sessions_end", "user_sessions_from", "other_sessions_end",
-    "all_sessions_end", "session_ends", "place_known", "place_note",
+    "all_sessions_end", "session_ends", "user_session_holds", "place_known", "place_note",
     "identity_find", "identity_add", "identity_provision", "identity_role", "identity_used",
     "identity_list", "identity_remove",
 }  # fmt: skip

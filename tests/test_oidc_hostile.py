@@ -13,7 +13,7 @@ import pytest
 from lib import data
 from lib.client import Api
 from lib.db import audit_of, audit_row, connect, store
-from lib.mail import wait_mail
+from lib.mail import mails, wait_mail
 from lib.oidc import (
     BINDING,
     CLIENT,
@@ -395,6 +395,24 @@ def test_a_log_in_there_that_is_too_old(instance, world, somebody, user):
     assert goes_on_to(reply) == "/account"
     assert issuer.forms[-1]["client_secret"] == SECRET
     assert issuer.authorizations[-1] is None
+
+
+def test_a_log_in_there_of_long_ago_is_no_fresh_proof(instance, world, user):
+    """A browser that the provider knows yet logs in whoever sits before it."""
+    sub = f"old-{user.email}"
+    flow, reply = log_in(instance, world.issuers["a"], user, "a", sub, auth_time=at(-3600))
+    assert goes_on_to(reply) == "/account"
+    session = me(flow)["session"]
+    assert (session["stage"], session["step_up_until"]) == ("full", None)
+    headers = {"x-csrf-token": session["csrf_token"], "accept": "application/json"}
+    reply = flow.http.post("/v1/me/totp", json={}, headers=headers)
+    problem(reply, "step-up-required")
+    reply = flow.http.post(
+        "/v1/auth/second-factor", json={"password": user.password}, headers=headers
+    )
+    assert reply.json()["step_up_until"] is not None
+    fresh, _ = log_in(instance, world.issuers["a"], user, "a", sub, auth_time=at(-5))
+    assert me(fresh)["session"]["step_up_until"] is not None
 
 
 # ---- the answer at the callback -----------------------------------------------------
@@ -834,6 +852,23 @@ def test_link_and_unlink(instance, world, member):
     audit_row(instance, reply, "identity.unlink")
     assert identities(member) == []
     problem(member.delete(f"/v1/me/identities/{mine['id']}"), "not-found")
+
+
+def test_unlinking_ends_what_began_with_it(instance, world, member):
+    """Whoever linked an account of his own there is out with it; who unlinks goes on."""
+    issuer = world.issuers["a"]
+    flow = begin_link(member, "a", f"thief-of-{member.email}")
+    assert goes_on_to(flow.back(issuer.grant(token(issuer.claims(flow), RSA)), issuer.url))
+    thief = begin(instance, "a", member.email, f"thief-of-{member.email}")
+    assert goes_on_to(thief.back(issuer.grant(token(issuer.claims(thief), RSA)), issuer.url))
+    assert me(thief)["user"]["email"] == member.email
+    (mine,) = identities(member)
+    assert member.delete(f"/v1/me/identities/{mine['id']}").status_code == 204
+    reply = thief.http.get("/v1/me", headers={"accept": "application/json"})
+    problem(reply, "unauthenticated")
+    assert identities(member) == []
+    told = lambda: " ".join(" ".join(m.text.split()) for m in mails(instance, member.email))  # noqa: E731
+    wait_until(lambda: "linked to Provider a no more" in told(), 15, "the mail about it")
 
 
 def test_what_is_linked_to_somebody_else_is_not_linked_again(instance, world, member, new_user):

@@ -223,6 +223,8 @@ def live_an_account(keep, admin, anonymous) -> None:
     """From the invitation to the end, with a password forgotten in between."""
     made = keep(admin.post("/v1/users", accounts.account())).json()
     keep(admin.get("/v1/users", limit=2))
+    # Two on their way at once may come in any order.
+    wait_mail(admin.instance, made["email"], accounts.INVITED)
     keep(admin.post(accounts.path(made, "/invite")))
     token = wait_mail(admin.instance, made["email"], accounts.INVITED, after=1).token
     accepted = {"token": token, "password": data.password()}

@@ -419,6 +419,34 @@ def test_sessions_are_seen_and_ended(newcomer, open_page):
     assert page.text().count("From 127.0.0.0/24") == 1
 
 
+def test_a_tab_goes_on_after_another_has_moved_the_session_on(newcomer):
+    """A change of the password gives the session another token, also to this tab."""
+    page = newcomer.log_in().page
+    other = page.tab("/account")
+    other.sees(THERE)
+    other.click("Change password")
+    other.fill("Current password", newcomer.api.password)
+    other.fill("New password", data.password())
+    other.click("Change password")
+    other.sees("Your password is changed.")
+    other.close()
+    page.click("Change name")
+    page.fill("Your name", "Emmy Noether")
+    page.click("Save")
+    page.sees("Your name is changed.")
+
+
+def test_a_tab_left_open_is_not_the_next_ones(newcomer, user):
+    """At a browser that people share: no page of one of them acts for the other."""
+    page = newcomer.log_in().page
+    other = Person(page.tab("/login"), user)
+    other.enter("")
+    other.page.at("/account")
+    page.sees(user.email)
+    assert newcomer.api.email not in page.text()
+    other.page.close()
+
+
 # ---- how it is made -----------------------------------------------------------------------
 
 

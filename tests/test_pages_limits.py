@@ -129,6 +129,22 @@ class TestShort:
         page.sees("because nothing happened for a while")
         page.goto("/account").at("/login")
 
+    def test_a_gap_in_the_network_does_not(self, newcomer):
+        page = newcomer("clinician").log_in().page
+        gap = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        page.send("Network.emulateNetworkConditions", offline=True, **gap)
+        end = time.monotonic() + IDLE / 2
+        while time.monotonic() < end:
+            page.press("Tab")
+            time.sleep(0.3)
+        assert THERE in page.text()
+        page.send("Network.emulateNetworkConditions", offline=False, **gap)
+        page.press("Tab")
+        asked = "performance.getEntries().filter((e) => e.name.endsWith('/v1/me')).length"
+        before = page.run(asked)
+        page.until(lambda: page.run(asked) > before, "an answer")
+        page.sees(THERE)
+
     @pytest.mark.full
     def test_activity_does_not(self, newcomer):
         page = newcomer("clinician").log_in().page

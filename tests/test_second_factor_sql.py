@@ -58,6 +58,54 @@ def left(server, user) -> int:
     return call(server, "second_factor_get", None, user.id)[0][5]
 
 
+def sessions_from(server, user):
+    return call(server, "user_sessions_from", None, user.id)[0][0]
+
+
+def test_the_first_factor_ends_sessions_and_the_second_does_not(owner, server):
+    user = add_user(owner)
+    call(server, "totp_begin", None, user.id, 1, sealed(SECRET))
+    before = sessions_from(server, user)
+    call(server, "totp_confirm", None, user.id, 1, 7, hashes())
+    first = sessions_from(server, user)
+    assert first is not None
+    assert first != before
+    owner.execute("UPDATE eleusis.app_user SET passkeys = 1 WHERE id = %s", [user.id])
+    assert sessions_from(server, user) == first
+    call(server, "totp_remove", None, user.id, False)
+    assert sessions_from(server, user) == first
+    owner.execute("UPDATE eleusis.app_user SET passkeys = 0 WHERE id = %s", [user.id])
+    assert sessions_from(server, user) == first
+    owner.execute("UPDATE eleusis.app_user SET passkeys = 1 WHERE id = %s", [user.id])
+    assert sessions_from(server, user) > first
+
+
+def test_a_session_that_is_over_sets_nothing_up(owner, server, database):
+    """Two that were to set up the first factor: the second waits for the first, and is over."""
+    user, session = add_user(owner), uuid7()
+    before = sessions_from(server, user)
+    assert call(server, "user_session_holds", None, user.id, session, before)[0][0]
+    with database.server() as slow, ThreadPoolExecutor(1) as pool:
+        with slow.transaction():
+            call(slow, "user_session_holds", None, user.id, uuid7(), before)
+            waits = pool.submit(
+                call, server, "user_session_holds", None, user.id, session, before
+            )
+            call(slow, "totp_begin", None, user.id, 1, sealed(SECRET))
+            call(slow, "totp_confirm", None, user.id, 1, 7, hashes())
+            assert not waits.done()
+        with sqlstate("EL401"):
+            waits.result(10)
+    now = sessions_from(server, user)
+    assert call(server, "user_session_holds", None, user.id, session, now)[0][0]
+    owner.execute(
+        "INSERT INTO eleusis.session_end (session_id, user_id, until)"
+        " VALUES (%s, %s, now() + interval '1 hour')", [session, user.id],
+    )  # fmt: skip
+    with sqlstate("EL401"):
+        call(server, "user_session_holds", None, user.id, session, now)
+
+
 def test_the_account_says_whether_it_has_an_app(owner, server):
     user = add_user(owner)
     assert call(server, "second_factor_get", None, user.id)[0][:2] == (0, None)

@@ -31,7 +31,7 @@ def alive(api: Api, times: int = 4) -> None:
 def soon(api: Api) -> None:
     """Workers ask every POLL_S; with room for a busy machine."""
     wait_until(
-        lambda: {r.status_code for r in fresh_replies(api, "/v1/me", 4)} == {401},
+        lambda: {r.status_code for r in fresh_replies(api, "/v1/me", 12)} == {401},
         2, "the end of the session everywhere", 0.02,
     )  # fmt: skip
     ended(api)

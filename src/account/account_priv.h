@@ -78,11 +78,6 @@ co_fn enum res user_mail_changed(struct ctx *, const struct user_row *before,
     const struct user_row *after, unsigned changes);
 const char *user_mail_time(struct ctx *);
 
-/* user_tx.c: a transaction, unless the request has one already (*own NULL). */
-co_fn enum res user_tx_begin(struct ctx *, struct db_tx **own);
-/* Commits or, unless res is RES_OK, rolls back; what of both came out. */
-co_fn enum res user_tx_end(struct ctx *, struct db_tx *own, enum res res);
-
 /* user_token.c: one-time tokens that go out by mail. */
 enum user_token_kind {
 	USER_TOKEN_UNSET = 0,

@@ -70,7 +70,8 @@ password_session(struct ctx *cx, const struct auth_user *user)
 
 	who.onetime = false;
 	who.sessions_from_us = user->sessions_from_us;
-	if (who.has == 0)
+	/* What the account has, not what it had when the session began. */
+	if (!auth_has_factor(user))
 		who.proved_us = cx->now_us;
 	if (session_replace(cx, &who, true, &session) != RES_OK)
 		return (session_lost(cx));

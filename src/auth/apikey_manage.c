@@ -12,6 +12,7 @@
 
 #include "audit/audit.h"
 #include "auth/auth_priv.h"
+#include "mail/mail.h"
 #include "obs/obs.h"
 
 #define OBJECT "api_key"
@@ -149,14 +150,54 @@ no_such_user(struct ctx *cx)
 	    &cx->env.err, PROBLEM_VALIDATION, "1 mistake: see errors"));
 }
 
-/* One round trip more for other users: their rights decide on the scopes. */
-co_fn enum res
-apikey_owner(
-    struct ctx *cx, struct uuid *id, enum role *role, uint64_t *allowed)
+/* Whoever has only some of her role's scopes has no power over those of the
+ * role who have more: see user.c. */
+static co_fn enum res
+beyond(struct ctx *cx, const struct auth_user *user)
+{
+	if (user->role != cx->who->role ||
+	    (user->scopes & ~cx->who->scopes) == 0)
+		return (RES_OK);
+	return (forbidden(
+	    cx, "The account has more scopes of your role than you have."));
+}
+
+/* What somebody else does to the keys of a person is told to her. A service
+ * reads no mail. */
+static co_fn enum res
+tell_owner(struct ctx *cx, const struct auth_user *owner, const char *what)
+{
+	const char *const values[] = { "name", owner->name, "what", what,
+		"when", mail_when(cx->env.arena, cx->now_us), NULL };
+
+	if (!owner->found || owner->role == ROLE_SERVICE)
+		return (RES_OK);
+	return (
+	    mail_send(&cx->env, MAIL_ACCOUNT_CHANGED, owner->email, values));
+}
+
+/* Who owns a key that is there; not found: the actor herself. */
+static co_fn enum res
+other_owner(
+    struct ctx *cx, const struct apikey_row *row, struct auth_user *owner)
+{
+	memset(owner, 0, sizeof(*owner));
+	if (uuid_equal(&row->key.user_id, &cx->who->user_id))
+		return (RES_OK);
+	if (auth_db_by_id(cx, &row->key.user_id, owner) != RES_OK)
+		return (RES_ERR);
+	return (beyond(cx, owner));
+}
+
+/* One round trip more for other users: their rights decide on the scopes.
+ * *user: not found when it is the actor herself. */
+static co_fn enum res
+find_owner(struct ctx *cx, struct uuid *id, enum role *role, uint64_t *allowed,
+    struct auth_user *user)
 {
 	const char *text = json_get_str(cx->body, "user_id");
-	struct auth_user user;
 
+	memset(user, 0, sizeof(*user));
 	*id = cx->who->user_id;
 	*role = cx->who->role;
 	*allowed = apikey_scopes(*role) & cx->who->scopes;
@@ -168,13 +209,13 @@ apikey_owner(
 		return (forbidden(cx,
 		    "Only those with the scope keys:admin make keys for other "
 		    "users."));
-	if (auth_db_by_id(cx, id, &user) != RES_OK)
+	if (auth_db_by_id(cx, id, user) != RES_OK)
 		return (RES_ERR);
-	if (!user.found || user.disabled || user.role == ROLE_UNSET)
+	if (!user->found || user->disabled || user->role == ROLE_UNSET)
 		return (no_such_user(cx));
-	*role = user.role;
-	*allowed = apikey_scopes(*role) & user.scopes;
-	return (RES_OK);
+	*role = user->role;
+	*allowed = apikey_scopes(*role) & user->scopes;
+	return (beyond(cx, user));
 }
 
 /* The signing key as it is to be stored, NULL for none; a new one for HMAC. */
@@ -231,12 +272,16 @@ apikey_create(
     struct ctx *cx, struct apikey_row *row, struct apikey_secrets *secrets)
 {
 	struct audit_event event;
+	struct auth_user other;
+	struct db_tx *own = NULL;
 	const void *sealed;
 	enum role owner;
+	enum res res;
 	uint64_t allowed;
 	size_t len;
 
-	if (apikey_owner(cx, &row->key.user_id, &owner, &allowed) != RES_OK ||
+	if (find_owner(cx, &row->key.user_id, &owner, &allowed, &other) !=
+		RES_OK ||
 	    apikey_from_body(cx, allowed, row) != RES_OK)
 		return (RES_ERR);
 	uuid_v7(&row->key.id);
@@ -245,9 +290,16 @@ apikey_create(
 	row->version = row->generation = 1;
 	sealed = signing_key(cx, row, row->generation, secrets, &len);
 	event_of(cx, &event, row, create_detail(cx, row));
-	if (apikey_db_create(cx, &event, owner, secrets->token.hash, sealed,
-		len, row) != RES_OK)
-		return (create_failed(cx));
+	if (other.found && user_tx_begin(cx, &own) != RES_OK)
+		return (RES_ERR);
+	res = apikey_db_create(
+	    cx, &event, owner, secrets->token.hash, sealed, len, row);
+	if (res != RES_OK)
+		res = create_failed(cx);
+	else
+		res = tell_owner(cx, &other, "an API key was made for it");
+	if (user_tx_end(cx, own, res) != RES_OK)
+		return (RES_ERR);
 	metric_add(METRIC_APIKEYS_CREATED, 1);
 	return (RES_OK);
 }
@@ -291,8 +343,10 @@ apikey_update(struct ctx *cx, const struct uuid *id, const char *condition,
 {
 	bool conditional = condition != NULL, changed;
 	struct audit_event event;
+	struct auth_user other;
 
-	if (present(cx, id, row) != RES_OK)
+	if (present(cx, id, row) != RES_OK ||
+	    other_owner(cx, row, &other) != RES_OK)
 		return (RES_ERR);
 	if (if_match(condition, row->version) != IF_MATCH_YES)
 		return (conflict(cx, id, PROBLEM_PRECONDITION_FAILED,
@@ -343,10 +397,14 @@ apikey_rotate(struct ctx *cx, const struct uuid *id, int32_t overlap_s,
     struct apikey_secrets *secrets)
 {
 	struct audit_event event;
+	struct auth_user other;
+	struct db_tx *own = NULL;
 	const void *sealed;
+	enum res res;
 	size_t len;
 
-	if (present(cx, id, row) != RES_OK)
+	if (present(cx, id, row) != RES_OK ||
+	    other_owner(cx, row, &other) != RES_OK)
 		return (RES_ERR);
 	if (!in_force(cx, row))
 		return (conflict(cx, id, PROBLEM_CONFLICT,
@@ -360,9 +418,17 @@ apikey_rotate(struct ctx *cx, const struct uuid *id, int32_t overlap_s,
 	event_of(cx, &event, row,
 	    arena_printf(cx->env.arena, ",\"overlap_seconds\":%d", overlap_s));
 	row->version--;
-	if (apikey_db_rotate(cx, &event, overlap_s, secrets->token.hash, sealed,
-		len, row) != RES_OK)
-		return (refused(cx, id, false));
+	if (other.found && user_tx_begin(cx, &own) != RES_OK)
+		return (RES_ERR);
+	res = apikey_db_rotate(
+	    cx, &event, overlap_s, secrets->token.hash, sealed, len, row);
+	if (res != RES_OK)
+		res = refused(cx, id, false);
+	else
+		res = tell_owner(
+		    cx, &other, "an API key of it was given a new secret");
+	if (user_tx_end(cx, own, res) != RES_OK)
+		return (RES_ERR);
 	forget_again(cx, row->key.prefix);
 	metric_add(METRIC_APIKEYS_ROTATED, 1);
 	return (RES_OK);

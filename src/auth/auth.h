@@ -284,7 +284,8 @@ login_federated(struct ctx *, const struct federated *, struct principal *);
 co_fn enum res session_lives(
     struct ctx *, const struct uuid *user, const struct uuid *session, bool *);
 /* Ends a user's sessions that began at a provider: those with its sid, or
- * (sid NULL) all of them. The audit row is the caller's. */
+ * (sid NULL) all of them; never the one that asks. The audit row is the
+ * caller's. */
 co_fn enum res sessions_end_federated(struct ctx *, const struct uuid *user,
     const char *provider, const char *sid, unsigned *ended);
 
@@ -359,9 +360,16 @@ void login_write(struct ctx *, struct json_out *, const struct principal *,
 co_fn enum res login_complete(struct ctx *, const struct login *);
 /* cx->who has shown something more (a second factor, or any factor once more),
  * or has set up the factor that she needs: the session goes on under a new
- * token. The audit row is the caller's, and comes first. */
-co_fn enum res login_raise(
-    struct ctx *, unsigned amr, struct principal *, struct session_new *);
+ * token. from_us: what the account's sessions say from now on; when that has
+ * changed, the others are over. The audit row is the caller's, and comes
+ * first. */
+co_fn enum res login_raise(struct ctx *, unsigned amr, int64_t from_us,
+    struct principal *, struct session_new *);
+/* session_db.c, in a transaction: cx->who's session is not over, and nothing
+ * ends it before the transaction does. EL401: it is over. And what it must say
+ * when the transaction is done. */
+co_fn enum res session_db_holds(struct ctx *);
+co_fn enum res session_db_from(struct ctx *, int64_t *from_us);
 /* The same, with its LoginReply. */
 co_fn enum res login_proved(struct ctx *, unsigned amr);
 bool login_role_needs_factor(enum role);
@@ -390,5 +398,10 @@ void device_cookie_set(struct ctx *, struct attempt *, const char *hash);
 co_fn enum res user_keys_forget(struct ctx *, const char *prefixes);
 co_fn enum res
 user_end(struct ctx *, const struct uuid *, const char *prefixes);
+
+/* user_tx.c: a transaction, unless the request has one already (*own NULL). */
+co_fn enum res user_tx_begin(struct ctx *, struct db_tx **own);
+/* Commits or, unless res is RES_OK, rolls back; what of both came out. */
+co_fn enum res user_tx_end(struct ctx *, struct db_tx *own, enum res res);
 
 #endif

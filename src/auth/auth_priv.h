@@ -169,10 +169,6 @@ co_fn enum res
 apikey_rotate(struct ctx *, const struct uuid *, int32_t overlap_s,
     const char *public_key, struct apikey_row *, struct apikey_secrets *);
 co_fn enum res apikey_revoke(struct ctx *, const struct uuid *);
-/* Whose key it is to be, by the body's user_id: self, or another user for
- * those with keys:admin. */
-co_fn enum res
-apikey_owner(struct ctx *, struct uuid *, enum role *, uint64_t *allowed);
 
 /* apikey_forget.c */
 co_fn enum res apikey_forget(struct ctx *, const char *prefix);

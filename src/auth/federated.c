@@ -102,6 +102,9 @@ sessions_end_federated(struct ctx *cx, const struct uuid *user,
 		if (strcmp(s[i].who.provider, provider) != 0 ||
 		    (sid != NULL && strcmp(s[i].who.provider_sid, sid) != 0))
 			continue;
+		if (cx->who != NULL &&
+		    uuid_equal(&s[i].who.session_id, &cx->who->session_id))
+			continue;
 		if (session_end(cx, NULL, &s[i].who) != RES_OK)
 			return (RES_ERR);
 		++*ended;

@@ -209,10 +209,13 @@ amr_joined(unsigned before, unsigned more)
 }
 
 co_fn enum res
-login_raise(struct ctx *cx, unsigned amr, struct principal *who,
-    struct session_new *session)
+login_raise(struct ctx *cx, unsigned amr, int64_t from_us,
+    struct principal *who, struct session_new *session)
 {
+	bool alone = from_us != cx->who->sessions_from_us;
+
 	*who = *cx->who;
+	who->sessions_from_us = from_us;
 	who->amr = amr_joined(who->amr, amr);
 	/* The password once more enrols nobody. */
 	if (who->amr & TWO_FACTORS)
@@ -222,7 +225,7 @@ login_raise(struct ctx *cx, unsigned amr, struct principal *who,
 		who->has |= FACTOR_TOTP | FACTOR_RECOVERY;
 	if (amr & AMR_PASSKEY)
 		who->has |= FACTOR_PASSKEY;
-	return (session_replace(cx, who, false, session));
+	return (session_replace(cx, who, alone, session));
 }
 
 co_fn enum res
@@ -231,7 +234,8 @@ login_proved(struct ctx *cx, unsigned amr)
 	struct session_new session;
 	struct principal who;
 
-	if (login_raise(cx, amr, &who, &session) != RES_OK)
+	if (login_raise(cx, amr, cx->who->sessions_from_us, &who, &session) !=
+	    RES_OK)
 		return (RES_ERR);
 	login_reply(cx, &who, &session);
 	return (RES_OK);

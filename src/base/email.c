@@ -14,7 +14,9 @@
 static bool
 local_valid(const char *s, size_t len)
 {
-	if (len == 0 || len > LOCAL_MAX || s[0] == '.' || s[len - 1] == '.')
+	/* A dash in front is an option to many a mailer: no mail goes there. */
+	if (len == 0 || len > LOCAL_MAX || s[0] == '.' || s[0] == '-' ||
+	    s[len - 1] == '.')
 		return (false);
 	for (size_t i = 0; i < len; i++) {
 		if (s[i] == '.' && s[i + 1] == '.')

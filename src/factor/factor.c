@@ -29,6 +29,15 @@ factor_conflict(struct ctx *cx, const char *why)
 	return (audit_failed(cx, "user", &cx->who->user_id));
 }
 
+co_fn enum res
+session_is_over(struct ctx *cx)
+{
+	err_clear(&cx->env.err);
+	(void)err_fail(&cx->env.err, PROBLEM_UNAUTHENTICATED,
+	    "The session has ended meanwhile: log in again.");
+	return (audit_failed(cx, "user", &cx->who->user_id));
+}
+
 struct seal_place
 factor_place(const struct uuid *user, int32_t version)
 {

@@ -81,6 +81,8 @@ own_event(struct ctx *cx, struct audit_event *ev)
 static co_fn enum res
 changed_meanwhile(struct ctx *cx)
 {
+	if (audit_refused(cx, "EL401"))
+		return (session_is_over(cx));
 	if (audit_refused(cx, "EL409"))
 		return (factor_conflict(cx,
 		    "The second factors or the account have changed "
@@ -117,13 +119,15 @@ auth_totp_begin(struct ctx *cx)
 
 /* The session's own token is a new one; the codes are shown this once. */
 static co_fn enum res
-reply_confirmed(struct ctx *cx, struct recovery_set *set)
+reply_confirmed(
+    struct ctx *cx, const struct factors *f, struct recovery_set *set)
 {
 	struct json_out *o = json_out_new(cx->env.arena);
 	struct session_new session;
 	struct principal who;
 
-	if (login_raise(cx, AMR_OTP, &who, &session) != RES_OK)
+	if (login_raise(cx, AMR_OTP, f->user.sessions_from_us, &who,
+		&session) != RES_OK)
 		return (RES_ERR);
 	json_obj(o);
 	recovery_set_write(o, set);
@@ -134,7 +138,7 @@ reply_confirmed(struct ctx *cx, struct recovery_set *set)
 }
 
 static co_fn enum res
-confirm(struct ctx *cx, const struct factors *f, int64_t step,
+confirm(struct ctx *cx, struct factors *f, int64_t step,
     struct recovery_set *set)
 {
 	struct audit_event ev;
@@ -144,7 +148,11 @@ confirm(struct ctx *cx, const struct factors *f, int64_t step,
 	own_event(cx, &ev);
 	if (factor_change_begin(cx, &tx) != RES_OK)
 		return (RES_ERR);
-	res = factor_db_confirm(cx, &ev, f->version, step, set);
+	res = session_db_holds(cx);
+	if (res == RES_OK)
+		res = factor_db_confirm(cx, &ev, f->version, step, set);
+	if (res == RES_OK)
+		res = session_db_from(cx, &f->user.sessions_from_us);
 	res = factor_change_end(cx, tx, res, &f->user, MAIL_FACTOR_ADDED, APP);
 	return (res == RES_OK ? RES_OK : changed_meanwhile(cx));
 }
@@ -190,7 +198,7 @@ auth_totp_confirm(struct ctx *cx)
 	recovery_set_new(&f.user.id, &set);
 	res = confirm(cx, &f, step, &set);
 	if (res == RES_OK)
-		res = reply_confirmed(cx, &set);
+		res = reply_confirmed(cx, &f, &set);
 	sodium_memzero(&set, sizeof(set));
 	return (res);
 }

@@ -72,7 +72,9 @@ void passkey_reply_request(
 void passkey_write_transports(struct json_out *, const char *list);
 
 /* passkey.c: each with its audit row. */
-co_fn enum res passkey_register(struct ctx *, struct passkey *);
+/* from_us: what sessions of the account say from now on. */
+co_fn enum res
+passkey_register(struct ctx *, struct passkey *, int64_t *from_us);
 co_fn enum res
 passkey_rename(struct ctx *, const struct uuid *, struct passkey *);
 /* has: the FACTOR_s that are left. */
@@ -136,6 +138,8 @@ void recovery_set_write(struct json_out *, struct recovery_set *);
  * commits unless res says that the change failed, and passes that on with
  * what audit_refused() asks for. */
 co_fn enum res factor_change_begin(struct ctx *, struct db_tx **);
+/* UNAUTHENTICATED, after its row: the session was ended before the change. */
+co_fn enum res session_is_over(struct ctx *);
 co_fn enum res factor_change_end(struct ctx *, struct db_tx *, enum res,
     const struct auth_user *, enum mail_kind, const char *what);
 
@@ -148,7 +152,6 @@ co_fn enum res factor_change_end(struct ctx *, struct db_tx *, enum res,
 struct factor_try {
 	const struct auth_user *user;
 	const char *factor; /* "totp", "recovery": for the audit log */
-	struct device device;
 	struct lockout lockout;
 	bool last; /* the session has no more */
 };

@@ -9,18 +9,17 @@
 #include "obs/obs.h"
 
 static co_fn enum res
-own_account(struct ctx *cx)
+forbidden(struct ctx *cx, const struct uuid *id, const char *why)
 {
 	struct audit_event ev;
 
 	audit_event(cx, &ev, AUDIT_DENIED);
-	audit_object(&ev, "user", &cx->who->user_id);
+	audit_object(&ev, "user", id);
 	ev.detail = audit_detail(cx, PROBLEM_FORBIDDEN);
 	if (audit_append(cx, &ev) != RES_OK)
 		return (RES_ERR);
 	metric_add(METRIC_AUTH_DENIED, 1);
-	return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN,
-	    "Nobody resets her own factors: another administrator does."));
+	return (err_fail(&cx->env.err, PROBLEM_FORBIDDEN, "%s", why));
 }
 
 static co_fn enum res
@@ -59,11 +58,18 @@ auth_factors_reset(struct ctx *cx)
 	struct auth_user user;
 
 	if (uuid_equal(id, &cx->who->user_id))
-		return (own_account(cx));
+		return (forbidden(cx, id,
+		    "Nobody resets her own factors: another administrator "
+		    "does."));
 	if (auth_db_by_id(cx, id, &user) != RES_OK)
 		return (RES_ERR);
 	if (!user.found || user.deleted)
 		return (audit_denied(cx, "user", id));
+	/* Of those who may more neither: as with every change of an account. */
+	if (user.role == cx->who->role && (user.scopes & ~cx->who->scopes) != 0)
+		return (forbidden(cx, id,
+		    "The account has more scopes of your role than you "
+		    "have."));
 	if (reset(cx, &user) != RES_OK)
 		return (refused(cx, id));
 	if (user_end(cx, id, "") != RES_OK)

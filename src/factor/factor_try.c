@@ -53,16 +53,6 @@ count_try(struct ctx *cx, bool *last, bool *over)
 	return (RES_OK);
 }
 
-/* A browser that has logged in with the password in force counts for itself. */
-static const struct device *
-known_device(struct ctx *cx, const char *account, struct factor_try *t)
-{
-	if (device_cookie_of(cx, account, &t->device) &&
-	    device_current(&t->device, t->user->password_hash))
-		return (&t->device);
-	return (NULL);
-}
-
 co_fn enum res
 factor_try_begin(struct ctx *cx, const struct auth_user *user,
     const char *factor, struct factor_try *t)
@@ -73,8 +63,9 @@ factor_try_begin(struct ctx *cx, const struct auth_user *user,
 	memset(t, 0, sizeof(*t));
 	t->user = user;
 	t->factor = factor;
-	lockout_begin(&t->lockout, LOCKOUT_SECOND_FACTOR, account,
-	    known_device(cx, account, t));
+	/* No device counts for itself here: the password alone makes a new one
+	 * known with each log-in. */
+	lockout_begin(&t->lockout, LOCKOUT_SECOND_FACTOR, account, NULL);
 	if (lockout_check(cx, &t->lockout) != RES_OK)
 		return (RES_ERR);
 	if (count_try(cx, &t->last, &over) != RES_OK)

@@ -127,6 +127,8 @@ examine(struct ctx *cx, const struct passkey_answer *answer,
 static co_fn enum res
 create_failed(struct ctx *cx)
 {
+	if (audit_refused(cx, "EL401"))
+		return (session_is_over(cx));
 	if (audit_refused(cx, "23505"))
 		return (conflict(cx, NULL, "This passkey is registered."));
 	if (audit_refused(cx, "EL409"))
@@ -153,7 +155,7 @@ create_detail(struct ctx *cx, const struct webauthn_credential *c)
 
 static co_fn enum res
 create(struct ctx *cx, const struct passkey_answer *answer,
-    const struct webauthn_credential *c, struct passkey *p)
+    const struct webauthn_credential *c, struct passkey *p, int64_t *from_us)
 {
 	struct audit_event ev;
 	struct auth_user user;
@@ -168,7 +170,11 @@ create(struct ctx *cx, const struct passkey_answer *answer,
 	if (auth_db_by_id(cx, &cx->who->user_id, &user) != RES_OK ||
 	    factor_change_begin(cx, &tx) != RES_OK)
 		return (RES_ERR);
-	res = passkey_db_create(cx, &ev, answer, c, p);
+	res = session_db_holds(cx);
+	if (res == RES_OK)
+		res = passkey_db_create(cx, &ev, answer, c, p);
+	if (res == RES_OK)
+		res = session_db_from(cx, from_us);
 	if (factor_change_end(cx, tx, res, &user, MAIL_FACTOR_ADDED, FACTOR) !=
 	    RES_OK)
 		return (create_failed(cx));
@@ -176,7 +182,7 @@ create(struct ctx *cx, const struct passkey_answer *answer,
 }
 
 co_fn enum res
-passkey_register(struct ctx *cx, struct passkey *p)
+passkey_register(struct ctx *cx, struct passkey *p, int64_t *from_us)
 {
 	struct webauthn_credential c;
 	struct passkey_answer answer;
@@ -190,7 +196,7 @@ passkey_register(struct ctx *cx, struct passkey *p)
 		return (RES_ERR);
 	if (why != WEBAUTHN_FAULT_UNSET)
 		return (refused(cx, why));
-	return (create(cx, &answer, &c, p));
+	return (create(cx, &answer, &c, p, from_us));
 }
 
 /* ---- changing --------------------------------------------------------------

@@ -67,9 +67,10 @@ passkeys_create(struct ctx *cx)
 	struct passkey p;
 	struct json_out *o;
 	char id[UUID_STRLEN + 1];
+	int64_t from_us;
 
-	if (passkey_register(cx, &p) != RES_OK ||
-	    login_raise(cx, AMR_PASSKEY, &who, &session) != RES_OK)
+	if (passkey_register(cx, &p, &from_us) != RES_OK ||
+	    login_raise(cx, AMR_PASSKEY, from_us, &who, &session) != RES_OK)
 		return (RES_ERR);
 	o = json_out_new(cx->env.arena);
 	json_obj(o);

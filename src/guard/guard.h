@@ -139,7 +139,7 @@ struct lockout {
 	bool began, network_began;   /* the back-off of either */
 	bool alert;                  /* guessed at from everywhere */
 	int64_t failures, everywhere, places;
-	int64_t until[2];  /* ms; of account and network */
+	int64_t until[3];  /* ms; of account here, network, account */
 	int64_t counted[3]; /* 0 or 1: account here, network, account */
 };
 /* account: lower-cased. device: one whose token held (see crypto.h). */

@@ -17,6 +17,11 @@
  * an unknown place has one free try at it instead of a few: less for each of
  * the many, and still one for the owner on a journey.
  *
+ * Of the second factor an account does wait as a whole, once it is guessed at
+ * so, and wherever it has not been shown of late: a code has six digits, many
+ * addresses could have guessed it, and who gets so far knows the password and
+ * could keep out nobody but where she never was.
+ *
  * The counters are the same whether there is such an account or not. Redis may
  * forget them: whoever can make it do so has as many tries again, at the rate
  * of RATE_AUTH. Without Redis nobody logs in.
@@ -29,11 +34,11 @@
 #include "guard/guard_priv.h"
 #include "obs/obs.h"
 
-#define CHECK_TAKEN   12 /* elements of either reply */
+#define CHECK_TAKEN   13 /* elements of either reply */
 #define CHECK_REFUSED 3
 #define DAY_MS        INT64_C(86400000)
 #define KEYS          5
-#define ARGS_MAX      10
+#define ARGS_MAX      11
 
 static struct redis_script check_script = { "lockout_check", lockout_check_lua,
 	"", NULL };
@@ -128,8 +133,9 @@ take(struct lockout *lo, const redisReply *r)
 	lo->failures = e[4]->integer;
 	lo->everywhere = e[5]->integer;
 	lo->places = e[6]->integer;
-	for (unsigned i = 0; i < NELEM(lo->until); i++)
-		lo->until[i] = e[7 + i]->integer;
+	lo->until[0] = e[7]->integer;
+	lo->until[1] = e[8]->integer;
+	lo->until[2] = e[12]->integer;
 	for (unsigned i = 0; i < NELEM(lo->counted); i++)
 		lo->counted[i] = e[9 + i]->integer;
 }
@@ -144,7 +150,10 @@ lockout_check(struct ctx *cx, struct lockout *lo)
 		ms_of(SETTING_LOCKOUT_FIRST_S),
 		ms_of(SETTING_LOCKOUT_NETWORK_MAX_S),
 		ms_of(SETTING_LOCKOUT_NETWORK_DECAY_S),
-		setting_int(SETTING_LOCKOUT_ALERT), lo->device != NULL };
+		setting_int(SETTING_LOCKOUT_ALERT), lo->device != NULL,
+		lo->factor == LOCKOUT_SECOND_FACTOR ?
+		    ms_of(SETTING_LOCKOUT_MAX_S) :
+		    0 };
 	redisReply *r;
 
 	if (run(cx, &check_script, lo, args, NELEM(args), &r) != RES_OK)
@@ -167,7 +176,8 @@ settle(struct ctx *cx, const struct lockout *lo, bool success)
 	const int64_t args[] = { ms_of(SETTING_LOCKOUT_DECAY_S),
 		ms_of(SETTING_LOCKOUT_NETWORK_DECAY_S), success,
 		setting_int(SETTING_LOCKOUT_TRUST_DAYS) * DAY_MS, lo->until[0],
-		lo->until[1], lo->counted[0], lo->counted[1], lo->counted[2] };
+		lo->until[1], lo->counted[0], lo->counted[1], lo->counted[2],
+		lo->until[2] };
 	redisReply *r;
 
 	return (run(cx, &settle_script, lo, args, NELEM(args), &r));

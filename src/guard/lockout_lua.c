@@ -35,13 +35,14 @@
 /*
  * KEYS: own, network, account, index, here.
  * ARGV: of the own counter free, first, max, decay; of the network's the same;
- * alert, 1 for a known device.
+ * alert, 1 for a known device, the longest wait of the account as a whole (0:
+ * it never waits).
  *
- * Refused: {0, ms to wait, 1 own or 2 network}. Taken: {1, 1 when the own
+ * Refused: {0, ms to wait, 1 own, 2 network or 3 account}. Taken: {1, 1 when the own
  * back-off begins, 1 when the network's does, 1 to alert, failures of own and
  * account, places that have failed, the until that this attempt gave own and
- * network (-1: none), and whether own, network and account counted (1) or were
- * full (0)}.
+ * network (-1: none), whether own, network and account counted (1) or were
+ * full (0), and the until that it gave the account (-1: none)}.
  *
  * A counter that waits as long as it ever will is full: it would only take
  * longer to forget. Who is known here, or on a known device, is not held up
@@ -59,6 +60,9 @@ const char lockout_check_lua[] = COUNTER
     "local wait, by = own.till - now, 1 "
     "if not known and net.till - now > wait then"
     " wait, by = net.till - now, 2 end "
+    "local most = a[11] or 0 "
+    "if most > 0 and not known and all.till - now > wait then"
+    " wait, by = all.till - now, 3 end "
     "if wait > 0 then return {0, wait, by} end "
 
     "local function count(c, free, first, max)"
@@ -86,6 +90,10 @@ const char lockout_check_lua[] = COUNTER
     "all.n = all.n + all1 "
     "local alert = 0 "
     "while all.n >= a[9] * 2 ^ level do level = level + 1 alert = 1 end "
+    "all.mark = -1 "
+    "if most > 0 and not known and all.n >= a[9] then"
+    " all.till = now + math.min(most, a[2] * 2 ^ math.min(all.n - a[9], 40))"
+    " all.mark = all.till end "
     "save(all) "
     "redis.call('HSET', KEYS[3], 'level', level) "
 
@@ -94,15 +102,16 @@ const char lockout_check_lua[] = COUNTER
     "if redis.call('PTTL', KEYS[4]) < own.left then"
     " redis.call('PEXPIRE', KEYS[4], own.left) end "
     "return {1, began and 1 or 0, netbegan and 1 or 0, alert, own.n, all.n,"
-    " redis.call('ZCARD', KEYS[4]), own.mark, net.mark, own1, net1, all1}";
+    " redis.call('ZCARD', KEYS[4]), own.mark, net.mark, own1, net1, all1,"
+    " all.mark}";
 
 /*
  * What was counted before the password was looked at is given back: all of it
  * when it never was looked at; when it was right, the own counter is emptied
  * and the account is known here.
  * KEYS: as above. ARGV: decay of own and network, 1 for a success, ms to be
- * known, then until of own and network and the three that counted, as the
- * check returned them. An until that is another by now is somebody else's.
+ * known, then until of own and network, the three that counted, and until of
+ * the account, as the check returned them. An until that is another by now is somebody else's.
  */
 const char lockout_settle_lua[] =
     COUNTER "local a = {} for i, v in ipairs(ARGV) do a[i] = tonumber(v) end "
@@ -119,7 +128,7 @@ const char lockout_settle_lua[] =
 	    " save(here) "
 	    "else back(own, a[5], a[7]) end "
 	    "back(load(KEYS[2], a[2]), a[6], a[8]) "
-	    "back(load(KEYS[3], a[1]), -1, a[9]) "
+	    "back(load(KEYS[3], a[1]), a[10] or -1, a[9]) "
 	    "return 1";
 
 /* KEYS: index and account of each factor. That the account is known somewhere

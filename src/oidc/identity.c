@@ -41,24 +41,41 @@ event(struct ctx *cx, struct audit_event *ev, const char *action,
 
 /* The owner learns of it at the address that was hers before. */
 static co_fn enum res
-tell(struct ctx *cx, const struct account *user, const struct provider *p)
+tell(struct ctx *cx, const struct account *user, const char *what)
 {
 	char when[TIME_STRLEN + 1];
-	const char *values[] = { "name", user->name, "what",
-		arena_printf(cx->env.arena,
-		    "Your account was linked to %s: you can log in with it.",
-		    p->name),
-		"when", when, NULL };
+	const char *values[] = { "name", user->name, "what", what, "when", when,
+		NULL };
 
 	time_format(cx->now_us, when);
 	if (mail_send(&cx->env, MAIL_ACCOUNT_CHANGED, user->email, values) ==
 	    RES_OK)
 		return (RES_OK);
 	log_event(LOG_LEVEL_WARN, "oidc.mail",
-	    "the notice of a link to provider %s was not queued: %s", p->id,
+	    "the notice of a link to a provider, or of its end, was not "
+	    "queued: %s",
 	    cx->env.err.private);
 	err_clear(&cx->env.err);
 	return (RES_OK);
+}
+
+co_fn enum res
+identity_unlinked(struct ctx *cx, const char *provider)
+{
+	const struct provider *p = provider_find(provider);
+	const char *name = p != NULL ? p->name : provider;
+	struct account user;
+	unsigned ended;
+
+	if (sessions_end_federated(
+		cx, &cx->who->user_id, provider, NULL, &ended) != RES_OK ||
+	    account_by_id(cx, &cx->who->user_id, &user) != RES_OK)
+		return (RES_ERR);
+	return (tell(cx, &user,
+	    arena_printf(cx->env.arena,
+		"Your account is linked to %s no more: it cannot be logged in "
+		"with any longer.",
+		name)));
 }
 
 static co_fn enum res
@@ -74,7 +91,11 @@ add(struct ctx *cx, const struct provider *p, const char *sub,
 	identity_subject(p, sub, subject);
 	event(cx, &ev, "identity.link", &user->id, p, by);
 	if (identity_db_add(cx, &ev, identity, subject) == RES_OK)
-		return (tell(cx, user, p));
+		return (tell(cx, user,
+		    arena_printf(cx->env.arena,
+			"Your account was linked to %s: you can log in with "
+			"it.",
+			p->name)));
 	*reason = audit_refused(cx, "EL409") ? OIDC_OTHER_LINKED :
 		  audit_refused(cx, "EL404") ? OIDC_DISABLED :
 					       OIDC_OK;

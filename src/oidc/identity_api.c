@@ -124,10 +124,13 @@ identities_unlink(struct ctx *cx)
 {
 	const struct uuid *id = ctx_param(cx, "identity_id");
 	struct audit_event ev;
+	const char *provider;
 
 	audit_event(cx, &ev, AUDIT_ALLOWED);
 	audit_object(&ev, "identity", id);
-	if (identity_db_remove(cx, &ev, id) == RES_OK) {
+	if (identity_db_remove(cx, &ev, id, &provider) == RES_OK) {
+		if (identity_unlinked(cx, provider) != RES_OK)
+			return (RES_ERR);
 		reply_empty(cx, 204);
 		return (RES_OK);
 	}

@@ -96,14 +96,17 @@ identity_db_role(struct ctx *cx, const struct audit_event *ev,
 }
 
 co_fn enum res
-identity_db_used(struct ctx *cx, const struct uuid *id)
+identity_db_used(struct ctx *cx, const struct uuid *id, bool *linked)
 {
 	struct db_args a;
 	struct db_rows *r;
 
 	db_args(&a, &cx->env);
 	db_uuid(&a, id);
-	return (db_exec(&cx->env, &identity_used, &a, &r));
+	if (db_exec(&cx->env, &identity_used, &a, &r) != RES_OK)
+		return (RES_ERR);
+	*linked = db_col_bool(r, 0, 0);
+	return (RES_OK);
 }
 
 co_fn enum res
@@ -132,8 +135,8 @@ identity_db_list(struct ctx *cx, struct identity **out, int *n)
 }
 
 co_fn enum res
-identity_db_remove(
-    struct ctx *cx, const struct audit_event *ev, const struct uuid *id)
+identity_db_remove(struct ctx *cx, const struct audit_event *ev,
+    const struct uuid *id, const char **provider)
 {
 	struct db_args a;
 	struct db_rows *r;
@@ -142,5 +145,8 @@ identity_db_remove(
 	audit_bind(&a, ev);
 	db_uuid(&a, &cx->who->user_id);
 	db_uuid(&a, id);
-	return (db_exec(&cx->env, &identity_remove, &a, &r));
+	if (db_exec(&cx->env, &identity_remove, &a, &r) != RES_OK)
+		return (RES_ERR);
+	*provider = db_col_text(r, 0, 0);
+	return (RES_OK);
 }

@@ -195,12 +195,15 @@ end_login(struct ctx *cx, const struct provider *p, const struct flow *f,
     const struct code_reply *reply)
 {
 	struct federated fed = {
-		.provider = p->id, .sid = reply->claims.sid, .amr = AMR_OIDC
+		.provider = p->id,
+		.sid = reply->claims.sid,
+		.amr = AMR_OIDC
 	};
 	enum oidc_reason reason;
 	struct principal who;
 	struct account user;
 	struct uuid identity;
+	bool linked;
 
 	if (identity_resolve(cx, p, reply, &user, &identity, &reason) != RES_OK)
 		return (RES_ERR);
@@ -217,8 +220,11 @@ end_login(struct ctx *cx, const struct provider *p, const struct flow *f,
 	if (fed.sid != NULL &&
 	    provider_session_note(cx, p, fed.sid, &user.id) != RES_OK)
 		return (RES_ERR);
-	if (identity_db_used(cx, &identity) != RES_OK ||
-	    login_federated(cx, &fed, &who) != RES_OK)
+	if (identity_db_used(cx, &identity, &linked) != RES_OK)
+		return (RES_ERR);
+	if (!linked)
+		return (refuse(cx, p, OIDC_NOT_LINKED, &user.id));
+	if (login_federated(cx, &fed, &who) != RES_OK)
 		return (RES_ERR);
 	oidc_page_go_on(
 	    cx, who.stage == STAGE_FULL ? f->return_to : "/login#continue");

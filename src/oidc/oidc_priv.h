@@ -217,6 +217,9 @@ co_fn enum res identity_resolve(struct ctx *, const struct provider *,
 /* Links it to the user who began so. */
 co_fn enum res identity_link(struct ctx *, const struct provider *,
     const struct claims *, const struct uuid *user, enum oidc_reason *);
+/* Sessions of cx->who that began with that provider end, but for the one that
+ * asks; she is told by mail. */
+co_fn enum res identity_unlinked(struct ctx *, const char *provider);
 /* identity_db.c */
 struct audit_event;
 co_fn enum res identity_db_find(struct ctx *, const struct provider *,
@@ -228,10 +231,12 @@ co_fn enum res identity_db_provision(struct ctx *, const struct audit_event *,
     const struct claims *, enum role);
 co_fn enum res identity_db_role(struct ctx *, const struct audit_event *,
     const struct account *, enum role);
-co_fn enum res identity_db_used(struct ctx *, const struct uuid *);
+/* False: it is linked no more. */
+co_fn enum res identity_db_used(struct ctx *, const struct uuid *, bool *);
 co_fn enum res identity_db_list(struct ctx *, struct identity **, int *n);
-co_fn enum res identity_db_remove(
-    struct ctx *, const struct audit_event *, const struct uuid *);
+/* *provider: whose it was. */
+co_fn enum res identity_db_remove(struct ctx *, const struct audit_event *,
+    const struct uuid *, const char **provider);
 
 /* oidc_session.c: whose session a provider's session is. */
 co_fn enum res provider_session_note(struct ctx *, const struct provider *,

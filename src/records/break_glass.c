@@ -78,14 +78,17 @@ open_refused(struct ctx *cx, struct glass_target *t)
 
 /* ---- opening ------------------------------------------------------------- */
 
-/* To each address of BREAK_GLASS_MAIL; nothing about the patient. */
+/* To each address of BREAK_GLASS_MAIL; nothing about the patient. Her address
+ * stands beside her name, which she may change herself. */
 static co_fn enum res
 alert_by_mail(struct ctx *cx, const struct glass *g)
 {
 	char when[TIME_STRLEN + 1], until[TIME_STRLEN + 1];
 	char id[UUID_STRLEN + 1], *list, *save;
-	const char *values[] = { "who", cx->who->name, "when", when, "until",
-		until, "link", NULL, NULL };
+	const char *who = arena_printf(
+	    cx->env.arena, "%s (%s)", cx->who->name, cx->who->email);
+	const char *values[] = { "who", who, "when", when, "until", until,
+		"link", NULL, NULL };
 
 	time_format(g->opened_us, when);
 	time_format(g->until_us, until);

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 import pytest
 import redis
 from lib import data
+from lib.accounts import joined
 from lib.client import Api, fresh_replies
 from lib.db import audit_of, audit_row, connect, database_bytes, redis_bytes
+from lib.mail import mails, wait_mail
 from lib.problem import field_code, problem, without_identity
 from lib.process import wait_until
 from lib.tables import roles
@@ -23,6 +25,7 @@ NEVER = {
     "sessions:admin", "break_glass:use", "break_glass:review",
 }  # fmt: skip
 LIMIT = 100
+CHANGED = "was changed"
 MEMBERS = {
     "id", "user_id", "created_by", "prefix", "name", "scopes", "status", "expires_at", "networks",
     "limits", "must_sign", "signature", "former_secret_until", "version", "created_at",
@@ -222,6 +225,36 @@ def test_who_may_make_keys_for_whom(instance, admin, clinician, other, service, 
             admin.post("/v1/api-keys", body(user_id=nobody)), "validation-failed", {"/user_id"}
         )
         assert field_code(document, "/user_id") == "unknown"
+
+
+def test_an_admin_with_less_makes_no_keys_of_one_with_more(instance, admin):
+    """Else she would act with the other one's scopes."""
+    narrow = ["self", "keys:write", "keys:admin"]
+    with joined(admin, role="admin", scopes=narrow) as less, joined(admin, role="admin") as more:
+        key = made(more, scopes=["self", "users:read"])
+        for reply in (
+            less.post("/v1/api-keys", body(user_id=more.user["id"], scopes=["users:read"])),
+            less.post(path(key, "/rotate"), {}),
+            less.patch(path(key), {"networks": ["192.0.2.0/24"]}),
+        ):
+            assert "more scopes" in problem(reply, "forbidden")["detail"]
+        assert less.get(path(key)).json()["version"] == key["version"]
+        assert less.http.delete(path(key)).status_code == 204, "to stop one is no power over her"
+
+
+def test_whoever_gets_a_key_of_anothers_hand_is_told(instance, admin):
+    """With it somebody else could act in her name."""
+    with joined(admin) as api:
+        before = len(mails(instance, api.email, CHANGED))
+        key = made(admin, user_id=api.user["id"])
+        mail = wait_mail(instance, api.email, CHANGED, before)
+        assert "an API key was made for it" in " ".join(mail.text.split())
+        rotated(admin, key)
+        mail = wait_mail(instance, api.email, CHANGED, before + 1)
+        assert "given a new secret" in " ".join(mail.text.split())
+        rotated(api, key)
+        made(api)
+    assert len(mails(instance, api.email, CHANGED)) == before + 2, "not of what she did herself"
 
 
 def test_no_keys_for_the_disabled(instance, admin, log_in):

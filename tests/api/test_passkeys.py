@@ -318,6 +318,17 @@ def test_the_longest_id(log_in, anonymous, site):
     assert site.log_in(anonymous, key).status_code == 200
 
 
+def test_the_first_passkey_ends_the_other_sessions(instance, site, log_in):
+    api = log_in("clinician")
+    with Api(instance).login(api.email, api.password) as other:
+        question = asked(other.post(f"{MINE}/options"))
+        site.add(api, Passkey())
+        credential = Passkey().create(question, site.origin)
+        problem(other.post(MINE, {"name": "a thief", "credential": credential}), "unauthenticated")
+    site.add(api, Passkey())
+    assert len(api.get(MINE).json()["items"]) == 2
+
+
 def test_a_question_is_answered_once(instance, site, log_in):
     """Also when the first answer was no good, and not by another one's session."""
     api, other, key = log_in("clinician"), log_in("clinician"), Passkey()

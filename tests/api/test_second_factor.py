@@ -16,12 +16,13 @@ from lib.client import Api
 from lib.db import audit_of, audit_row, connect, database_bytes, redis_bytes
 from lib.problem import problem, without_identity
 from lib.process import wait_until
-from lib.totp import SECOND_FACTOR, adopt, enrol, forget_steps, show
+from lib.totp import SECOND_FACTOR, adopt, begin, enrol, forget_steps, show
 
 pytestmark = [pytest.mark.restarts, pytest.mark.faults]
 
-TRIES, FREE, FIRST = 5, 7, 40
+TRIES, FREE, FIRST, EVERYWHERE = 5, 7, 40, 20
 SETTINGS = {
+    "ELEUSIS_LOCKOUT_ALERT": str(EVERYWHERE),
     "ELEUSIS_LOCKOUT_FREE": str(FREE),
     "ELEUSIS_LOCKOUT_FIRST_S": str(FIRST),
     "ELEUSIS_SECOND_FACTOR_ROLES": "auditor",
@@ -134,6 +135,29 @@ def test_an_old_secret_is_not_confirmed(instance, log_in):
 
 def test_nothing_to_confirm(log_in):
     problem(log_in("clinician").post("/v1/me/totp/confirm", {"code": "123456"}), "conflict")
+
+
+def test_the_first_app_ends_the_other_sessions(instance, log_in, again):
+    """They have shown less than is asked for from now on, and could add factors of their own."""
+    api = log_in("clinician")
+    other = again(api)
+    app = enrol(api)
+    problem(other.get("/v1/me"), "unauthenticated")
+    assert api.get("/v1/me/factors").json()["totp"] is not None
+    forget_steps(instance, api.user["id"])
+    half = again(api)
+    adopt(half, show(half, code=app.code()))
+    assert half.get("/v1/me").status_code == 200
+
+
+def test_a_log_in_that_was_to_set_one_up_is_over_with_the_first(instance, log_in, again):
+    api = log_in("auditor")
+    thief = again(api)
+    assert thief.reply["stage"] == "enrol"
+    theirs = begin(thief)
+    enrol(api)
+    problem(thief.post("/v1/me/totp/confirm", {"code": theirs.code()}), "unauthenticated")
+    problem(thief.post("/v1/me/passkeys/options"), "unauthenticated")
 
 
 # ---- showing it ------------------------------------------------------------------
@@ -364,6 +388,37 @@ def test_many_at_once_are_no_more_tries(somebody, again):
     checked = [r for r in replies if r.json()["type"].endswith("bad-credentials")]
     assert len(checked) <= FREE
     problem(half.get("/v1/me"), "unauthenticated")
+
+
+def test_another_browser_has_no_tries_of_its_own(instance, somebody):
+    """Whoever knows the password gets the cookie of a known device with each log-in."""
+    api, app = somebody()
+    told = []
+    for _ in range(3):
+        with Api(instance) as browser:
+            body = {"email": api.email, "password": api.password, "mode": "cookie"}
+            csrf = browser.post("/v1/auth/login", body).json()["csrf_token"]
+            told += [
+                browser.post(SECOND_FACTOR, {"code": app.wrong()}, headers={"x-csrf-token": csrf})
+                for _ in range(TRIES - 1)
+            ]
+    assert [r.status_code for r in told] == [401] * FREE + [429] * (len(told) - FREE)
+    problem(told[-1], "login-throttled")
+
+
+def test_many_addresses_have_few_tries_together(instance, somebody):
+    """Whoever knows the password guesses from everywhere; the owner's address is not held up."""
+    api, app = somebody()
+    told = []
+    for net in range(EVERYWHERE // TRIES + 2):
+        with Api(instance, source=f"127.77.{net}.1") as thief:
+            thief.login(api.email, api.password)
+            told += [show(thief, code=app.wrong()) for _ in range(TRIES)]
+    for reply in told[EVERYWHERE:]:
+        assert int(problem(reply, "login-throttled") and reply.headers["retry-after"]) > 1
+    assert {r.status_code for r in told[:EVERYWHERE]} == {401}
+    forget_steps(instance, api.user["id"])
+    adopt(api, show(api, code=app.code()))
 
 
 # ---- taking it away ------------------------------------------------------------------

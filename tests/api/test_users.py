@@ -3,6 +3,7 @@
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from lib import data
@@ -94,6 +95,7 @@ def test_an_address_is_kept_in_lower_case_and_taken_once(admin):
     [
         ({"email": "nobody"}, "/email", "format"),
         ({"email": "a b@example.org"}, "/email", "format"),
+        ({"email": "-a@example.org"}, "/email", "format"),
         ({"email": "a@example.org\nBcc: x@example.org"}, "/email", "format"),
         ({"email": "é@example.org"}, "/email", "format"),
         ({"name": "One\nTwo"}, "/name", "format"),
@@ -182,6 +184,7 @@ def test_an_admin_with_less_has_no_power_over_one_with_more(instance, admin, use
         less.patch(path(other), {"disabled": True}),
         less.http.delete(path(other)),
         less.post(path(other, "/password-reset")),
+        less.http.delete(path(other, "/factors")),
     ):
         found = problem(reply, "forbidden")
         assert "more scopes" in found["detail"]
@@ -190,6 +193,10 @@ def test_an_admin_with_less_has_no_power_over_one_with_more(instance, admin, use
     changed(less, clerk, role="admin", scopes=["self", "users:read"])
     assert less.post("/v1/users", account(role="admin", scopes=["self"])).status_code == 201
     problem(less.get("/v1/audit/events"), "forbidden")
+    assert other.get("/v1/me").status_code == 200
+    reply = less.http.delete(path(other, "/factors"))
+    assert "more scopes" in problem(reply, "forbidden")["detail"]
+    audit_row(instance, reply, "user.reset_factors", "denied")
     assert other.get("/v1/me").status_code == 200
     other.close()
 
@@ -548,6 +555,34 @@ def test_the_last_admin_stays(database):
         assert len(update(server, third, one, disabled=True)) == 1
 
 
+def test_an_admin_without_a_way_in_or_without_rights_is_none(database):
+    """Whoever is left must be able to log in and to change accounts."""
+    with database.owner() as owner, database.server() as server:
+        one, two = add_user(owner, "admin"), add_user(owner, "admin")
+        keyless = add_user(owner, "service", password_hash=None)
+        update(server, one, keyless, role="admin")
+        new = uuid7()
+        call(server, "user_invite", one, new, "j@example.org", "J", "admin", None, b"j" * 32, 9)
+        moved = SimpleNamespace(id=new, email="k@example.org", role="admin")
+        (row,) = update(server, one, moved)
+        assert "invited" in row
+        update(server, one, two, scopes=["self", "users:read"])
+        with sqlstate("EL403"):
+            update(server, two, one, disabled=True)
+        # In the name of one who may, though she could not log in.
+        owner.execute("UPDATE eleusis.app_user SET scopes = NULL WHERE id = %s", [keyless.id])
+        keyless.role = "admin"
+        for lost in ({"disabled": True}, {"role": "auditor"}, {"scopes": ["self"]}):
+            with sqlstate("EL409"):
+                update(server, keyless, one, **lost)
+        owner.execute(
+            "INSERT INTO eleusis.identity (id, user_id, provider, subject)"
+            " VALUES (%s, %s, 'idp', %s)",
+            [uuid7(), keyless.id, b"s" * 32],
+        )
+        assert len(update(server, keyless, one, scopes=["self"])) == 1
+
+
 def test_two_admins_who_demote_each_other_leave_one(database):
     with database.owner() as owner:
         one, two = add_user(owner, "admin"), add_user(owner, "admin")
@@ -604,6 +639,10 @@ def test_a_deleted_account_is_nobodys(instance, admin, user, key_of):
             "SELECT count(*) AS n FROM eleusis.api_key WHERE user_id = %s AND revoked_at IS NULL",
             [who.user["id"]],
         ).fetchone()
+        (named,) = db.execute(
+            "SELECT name = prefix AS same FROM eleusis.api_key WHERE user_id = %s", [who.user["id"]]
+        ).fetchall()
+    assert named["same"], "what she called her keys is gone"
     for word in (who.email, name):
         assert word not in str(row)
     assert (care["n"], live["n"]) == (0, 0)
@@ -670,3 +709,6 @@ def test_links_are_dead_after_a_change_of_address(instance, admin):
     with Api(instance) as api:
         body = {"token": token, "password": data.password()}
         problem(api.post("/v1/auth/invitation", body), "bad-token")
+    again = admin.get(path(made)).json()
+    assert again["status"] == "invited", "she has not come yet"
+    assert admin.post(path(made, "/invite")).json()["status"] == "invited"

@@ -59,7 +59,8 @@ def sink(instance) -> Path:
 
 
 def mails(instance, to: str | None = None, subject: str | None = None) -> list[Mail]:
-    """All mails so far, oldest first: to somebody, or with these words in the subject."""
+    """All mails so far, in the order they were queued, whichever came first (Message-IDs are
+    UUIDv7s): to somebody, or with these words in the subject."""
     path = sink(instance)
     if not path.exists():
         return []
@@ -69,7 +70,7 @@ def mails(instance, to: str | None = None, subject: str | None = None) -> list[M
     found = [read(m) for m in kept if to is None or to.lower().encode() in m.lower()]
     return [
         mail
-        for mail in found
+        for mail in sorted(found, key=lambda mail: mail.id)
         if (to is None or mail.to.lower() == to.lower())
         and (subject is None or subject.lower() in mail.subject.lower())
     ]

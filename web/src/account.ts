@@ -67,6 +67,11 @@ async function start(): Promise<void> {
       show(
         h("h1", {}, "Your account"),
         h("p", { class: "message bad", role: "alert" }, explain(error)),
+        h(
+          "p",
+          {},
+          button("Try again", () => window.location.reload(), { class: "main" }),
+        ),
       );
   }
 }

@@ -17,7 +17,7 @@ static const char *const good[] = {
 	"x@123456789012345678901234567890123456789012345678901234567890123.org"
 };
 
-static const char *const bad[] = { "", "@", "a", "a@", "@b", "a@b@c", ".a@b",
+static const char *const bad[] = { "", "@", "a", "a@", "-a@b", "@b", "a@b@c", ".a@b",
 	"a.@b", "a..b@c", "a b@c", "a@b c", "a@-b", "a@b-", "a@b..c", "a@.b",
 	"a@b.", "a@b_c", "\"a\"@b", "a@[127.0.0.1]", "a\n@b", "a@b\r\nBcc: c@d",
 	"\xc3\xa9@b", "a@\xc3\xa9",

@@ -24,7 +24,7 @@ export function appPanel(): Panel {
   const absent = (panel: Panel): Child => {
     const place = h("div", { class: "stack" });
     const back = button("Cancel", () => panel.refresh());
-    const begin = (): Promise<void> =>
+    const begin = (): Promise<boolean> =>
       panel.attempt(() => setUpApp(place, (codes) => codesKept(panel, codes), back));
     fill(place, h("div", { class: "row" }, button("Set up an app", begin, { class: "main" })));
     return place;

@@ -1,6 +1,6 @@
 // A card of the account page: what it shows is asked for anew after each change.
 import { Problem } from "../lib/api";
-import { card, fill, h, type Child } from "../lib/dom";
+import { button, card, fill, h, type Child } from "../lib/dom";
 import { Cancelled } from "../lib/dialog";
 import { passkeyMistake } from "../lib/factor";
 import { leave } from "../lib/session";
@@ -20,7 +20,21 @@ export class Panel {
   }
 
   async refresh(): Promise<void> {
-    await this.attempt(async () => fill(this.body, await this.content(this)));
+    const there = await this.attempt(async () => fill(this.body, await this.content(this)));
+    if (!there && this.body.childElementCount === 0)
+      fill(
+        this.body,
+        h(
+          "div",
+          { class: "row" },
+          button("Try again", () => this.again()),
+        ),
+      );
+  }
+
+  private async again(): Promise<void> {
+    fill(this.body);
+    await this.refresh();
   }
 
   show(...children: Child[]): void {
@@ -31,16 +45,18 @@ export class Panel {
     this.status.textContent = text;
   }
 
-  /** Work whose failure is told here. */
-  async attempt(work: () => Promise<unknown>): Promise<void> {
+  /** Work whose failure is told here; did it succeed? */
+  async attempt(work: () => Promise<unknown>): Promise<boolean> {
     this.message.textContent = "";
     this.status.textContent = "";
     try {
       await work();
+      return true;
     } catch (error) {
-      if (error instanceof Cancelled) return;
+      if (error instanceof Cancelled) return false;
       if (error instanceof Problem && error.slug === "unauthenticated") leave("expired");
       else this.message.textContent = passkeyMistake(error);
+      return false;
     }
   }
 

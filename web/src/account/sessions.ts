@@ -72,5 +72,5 @@ export function sessionPanel(): Panel {
         ),
     ];
   };
-  return new Panel("Where you are logged in", "End what you do not know.", show);
+  return new Panel("Where you are logged in", "End the sessions that you do not recognise.", show);
 }

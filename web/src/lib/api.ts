@@ -23,12 +23,19 @@ export class Problem extends Error {
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 let csrf = "";
-let proveAgain: (() => Promise<void>) | undefined;
 let heard: (() => void) | undefined;
 
-/** What to do when the API wants a fresh proof; the request is then made again. */
+/** What to do about problems, by their slug; the request is then made again, once. */
+const remedies = new Map<string, () => Promise<unknown>>();
+
+/** When the API wants a fresh proof. */
 export function onStepUp(handler: () => Promise<void>): void {
-  proveAgain = handler;
+  remedies.set("step-up-required", handler);
+}
+
+/** When the session has moved on in another tab. */
+export function onOldToken(handler: () => Promise<unknown>): void {
+  remedies.set("csrf", handler);
 }
 
 /** Told of each answer: the session lives on from then. */
@@ -42,13 +49,17 @@ export function setCsrf(token: string | undefined): void {
 
 /** The answer's document; undefined when it has none. Throws a Problem. */
 export async function call<T = void>(method: Method, path: string, body?: unknown): Promise<T> {
-  try {
-    return await once<T>(method, path, body);
-  } catch (error) {
-    if (!(error instanceof Problem) || error.slug !== "step-up-required" || !proveAgain)
-      throw error;
-    await proveAgain();
-    return once<T>(method, path, body);
+  const tried = new Set<string>();
+  for (;;) {
+    try {
+      return await once<T>(method, path, body);
+    } catch (error) {
+      const slug = error instanceof Problem ? error.slug : "";
+      const remedy = tried.has(slug) ? undefined : remedies.get(slug);
+      if (!remedy) throw error;
+      tried.add(slug);
+      await remedy();
+    }
   }
 }
 

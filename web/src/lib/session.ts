@@ -1,5 +1,5 @@
 // Who is logged in, and for how long.
-import { call, onAnswer, Problem, setCsrf } from "./api";
+import { call, onAnswer, onOldToken, Problem, setCsrf } from "./api";
 
 export interface User {
   id: string;
@@ -35,10 +35,20 @@ interface Me {
   password_change_required: boolean;
 }
 
+/** Whose page this is, once it shows somebody's account. */
+let owner = "";
+
+/** Somebody else has logged in in another tab: what this one shows is not hers. */
+async function anew(): Promise<never> {
+  window.location.reload();
+  return new Promise<never>(() => undefined);
+}
+
 export async function whoAmI(): Promise<LoginReply> {
   const me = await call<Me>("GET", "/v1/me");
   const session = me.session;
   if (!session) throw new Error("no session");
+  if (owner && me.user.id !== owner) return anew();
   setCsrf(session.csrf_token);
   return {
     ...session,
@@ -71,6 +81,7 @@ export function leave(why: "logged-out" | "idle" | "expired", to = `/login#${why
 }
 
 const WARNING_SECONDS = 60;
+const OWNER = "owner ";
 
 /**
  * Ends the page when the session ends: after silence, of which it warns, or at its last minute.
@@ -78,15 +89,18 @@ const WARNING_SECONDS = 60;
  * does in another tab counts too.
  */
 export function watch(
-  standing: Standing,
+  standing: LoginReply,
   warn: (secondsLeft: number) => void,
   calm: () => void,
 ): void {
+  owner = standing.user.id;
   const idle = standing.idle_timeout_seconds;
   const warning = Math.min(WARNING_SECONDS, idle / 3);
+  const retry = Math.min(5000, idle * 100);
   const end = Date.parse(standing.expires_at);
   let answered = Date.now();
   let active = Date.now();
+  let asked = 0;
   const answer = (): void => {
     answered = Date.now();
     calm();
@@ -98,8 +112,11 @@ export function watch(
   });
   tabs?.addEventListener("message", (event: MessageEvent<unknown>) => {
     if (event.data === "alive") answer();
-    else window.location.replace("/login#logged-out");
+    else if (event.data === "over") window.location.replace("/login#logged-out");
+    else if (event.data !== OWNER + owner) void anew();
   });
+  tabs?.postMessage(OWNER + owner);
+  onOldToken(whoAmI);
   for (const kind of ["pointerdown", "keydown", "scroll"])
     window.addEventListener(kind, () => (active = Date.now()), { passive: true });
 
@@ -108,16 +125,18 @@ export function watch(
     const left = idle - (now - answered) / 1000;
     if (now >= end) leave("expired");
     else if (left <= 0) leave("idle");
-    else if (active > answered && now - answered > (idle * 1000) / 4) void stay();
-    else if (left <= warning) warn(Math.ceil(left));
+    else if (active > answered && now - answered > (idle * 1000) / 4 && now - asked > retry) {
+      asked = now;
+      void stay();
+    } else if (left <= warning) warn(Math.ceil(left));
   }, 1000);
 }
 
-/** Asks the server for something small: the silence ends. */
+/** Asks the server for something small: the silence ends, unless there is no answer just now. */
 export async function stay(): Promise<void> {
   try {
     await whoAmI();
-  } catch {
-    leave("expired");
+  } catch (error) {
+    if (error instanceof Problem && error.status === 401) leave("expired");
   }
 }

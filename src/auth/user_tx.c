@@ -4,7 +4,7 @@
  * change too seldom to be felt. A request with an Idempotency-Key has a
  * transaction already, and that one is joined.
  */
-#include "account/account_priv.h"
+#include "auth/auth_priv.h"
 
 co_fn enum res
 user_tx_begin(struct ctx *cx, struct db_tx **own)
