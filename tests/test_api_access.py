@@ -29,6 +29,37 @@ def test_the_python_client_by_example(instance, clinician, tmp_path):
     )  # fmt: skip
 
 
+# pyotp in the place of the package that the document names.
+APP = """\
+#!/usr/bin/env python3
+import sys
+
+import pyotp
+
+assert sys.argv[1:3] == ["--totp", "--base32"]
+print(pyotp.TOTP(sys.argv[3]).now())
+"""
+
+
+def test_an_authenticator_app_by_example(instance, new_user, tmp_path):
+    text = (ROOT / "docs/identity.md").read_text()
+    (block,) = (b for b in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "oathtool" in b)
+    app = tmp_path / "oathtool"
+    app.write_text(APP)
+    app.chmod(0o755)
+    codes = ",\n".join(['    "\u2026"'] * 10)
+    shown = (
+        '{\n  "stage": "full",\n  "amr": [\n    "pwd",\n    "otp",\n    "mfa"\n  ],\n'
+        f'  "recovery_codes": [\n{codes}\n  ]\n}}\n'
+    )
+    user = new_user("clinician")
+    examples.run(
+        f'```bash\nPATH="{tmp_path}:$PATH"\n{block}```\n```text\n{shown}```\n',
+        "docs/identity.md", tmp_path, ROOT,
+        ELEUSIS_VAR=str(instance.var), EMAIL=user.email, PASSWORD=user.password,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [

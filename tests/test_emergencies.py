@@ -63,6 +63,19 @@ def test_what_cannot_be_told_does_not_happen(instance, watched, emergency, log_i
     problem(stranger.get(f"/v1/patients/{record['id']}"), "not-found")
 
 
+@pytest.mark.parametrize("addresses", ["a@example.org,b@example.org", "Ada <a@example.org>", "ada"])
+def test_an_alarm_that_could_reach_nobody_stops_the_start(instance, addresses):
+    instance.stop()
+    since = instance.output.stat().st_size
+    child = instance.spawn(ELEUSIS_BREAK_GLASS_MAIL=addresses)
+    try:
+        assert child.wait(20) != 0
+    finally:
+        child.kill()
+        instance.start()
+    assert b"mail: break_glass_mail:" in instance.output.read_bytes()[since:]
+
+
 @pytest.mark.full
 def test_an_old_proof_is_not_enough(watched, emergency, log_in):
     record, body = emergency

@@ -88,9 +88,7 @@ def test_a_session_that_is_over_sets_nothing_up(owner, server, database):
     with database.server() as slow, ThreadPoolExecutor(1) as pool:
         with slow.transaction():
             call(slow, "user_session_holds", None, user.id, uuid7(), before)
-            waits = pool.submit(
-                call, server, "user_session_holds", None, user.id, session, before
-            )
+            waits = pool.submit(call, server, "user_session_holds", None, user.id, session, before)
             call(slow, "totp_begin", None, user.id, 1, sealed(SECRET))
             call(slow, "totp_confirm", None, user.id, 1, 7, hashes())
             assert not waits.done()

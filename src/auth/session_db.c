@@ -23,11 +23,10 @@ DB_STATEMENT(session_end_other_plain, DB_WRITE,
 DB_STATEMENT(session_end_of_all, DB_WRITE,
     AUDIT_WITH "SELECT eleusis.all_sessions_end($12)")
 
-DB_STATEMENT(session_holds, DB_WRITE,
-    "SELECT eleusis.user_session_holds($1, $2, $3)")
-
 DB_STATEMENT(
-    session_from, DB_WRITE, "SELECT eleusis.user_sessions_from($1)")
+    session_holds, DB_WRITE, "SELECT eleusis.user_session_holds($1, $2, $3)")
+
+DB_STATEMENT(session_from, DB_WRITE, "SELECT eleusis.user_sessions_from($1)")
 
 static void
 bind_from(struct db_args *a, int64_t from_us)

@@ -138,8 +138,8 @@ reply_confirmed(
 }
 
 static co_fn enum res
-confirm(struct ctx *cx, struct factors *f, int64_t step,
-    struct recovery_set *set)
+confirm(
+    struct ctx *cx, struct factors *f, int64_t step, struct recovery_set *set)
 {
 	struct audit_event ev;
 	struct db_tx *tx;

@@ -9,7 +9,8 @@
 #include "mail/mail_priv.h"
 #include "obs/obs.h"
 
-#define HOST_MAX 253
+#define HOST_MAX        253
+#define MAIL_ALARMS_MAX 2000 /* of the setting */
 
 static enum {
 	WAY_NONE = 0,
@@ -134,12 +135,30 @@ read_server(const char *url, char *msg, size_t len)
 	return (RES_OK);
 }
 
+/* A notice to what is no address would be dropped in silence, and these are
+ * alarms. */
+static enum res
+check_alarms(char *msg, size_t len)
+{
+	char list[MAIL_ALARMS_MAX + 1], *to, *save;
+
+	(void)snprintf(
+	    list, sizeof(list), "%s", setting_str(SETTING_BREAK_GLASS_MAIL));
+	for (to = strtok_r(list, " ", &save); to != NULL;
+	     to = strtok_r(NULL, " ", &save))
+		if (!mail_address_valid(to))
+			return (mistake(msg, len,
+			    "break_glass_mail: e-mail addresses without "
+			    "display names, with blanks between them"));
+	return (RES_OK);
+}
+
 enum res
 mail_load(char *msg, size_t len)
 {
 	const char *url = setting_str(SETTING_MAIL_URL);
 
-	if (read_sender(msg, len) != RES_OK)
+	if (read_sender(msg, len) != RES_OK || check_alarms(msg, len) != RES_OK)
 		return (RES_ERR);
 	if (*url == '\0') {
 		log_event(LOG_LEVEL_WARN, "mail.off",

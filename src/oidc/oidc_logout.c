@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "audit/audit.h"
+#include "guard/guard.h"
 #include "oidc/oidc_priv.h"
 
 #define AFTER_LOGOUT "/login"
@@ -138,9 +139,14 @@ end_sessions(
 }
 
 static co_fn enum res
-refuse(struct ctx *cx, const struct provider *p, enum oidc_reason reason)
+refuse(struct ctx *cx, const struct provider *p, enum oidc_reason reason,
+    bool signed_by_it)
 {
-	if (oidc_refused(cx, p, reason, NULL) != RES_OK)
+	/* What a provider has signed gets a row of its own; of what anybody
+	 * can send, a flood must not become a flood of rows. */
+	if (!signed_by_it)
+		denial_note(DENIAL_SIGNATURE, &cx->client);
+	else if (oidc_refused(cx, p, reason, NULL) != RES_OK)
 		return (RES_ERR);
 	return (err_fail(&cx->env.err,
 	    reason == OIDC_DISCOVERY ? PROBLEM_UNAVAILABLE : PROBLEM_BAD_TOKEN,
@@ -158,14 +164,14 @@ oidc_backchannel(struct ctx *cx)
 	bool fresh;
 
 	if ((p = provider_of(cx, token, &jwt)) == NULL)
-		return (refuse(cx, NULL, OIDC_BAD_TOKEN));
+		return (refuse(cx, NULL, OIDC_BAD_TOKEN, false));
 	reason = token_check(cx, p, token, &jwt, &claims);
 	if (reason != OIDC_OK)
-		return (refuse(cx, p, reason));
+		return (refuse(cx, p, reason, jwt.claims != NULL));
 	if (provider_token_once(cx, p, claims.jti, &fresh) != RES_OK)
 		return (RES_ERR);
 	if (!fresh)
-		return (refuse(cx, p, OIDC_REPLAYED));
+		return (refuse(cx, p, OIDC_REPLAYED, true));
 	if (end_sessions(cx, p, &claims) != RES_OK)
 		return (RES_ERR);
 	reply_empty(cx, 200);

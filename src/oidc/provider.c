@@ -166,20 +166,28 @@ oidc_load(char *msg, size_t msglen)
 	const char *file = setting_str(SETTING_OIDC_FILE);
 	struct err err = { .problem = PROBLEM_UNSET };
 	struct arena *arena;
-	struct jval *root;
+	struct jval *root = NULL;
 	char *text;
 	size_t len;
+	enum res res;
 
 	count = 0;
 	if (*file == '\0')
 		return (RES_OK);
 	wake_cjose();
 	arena = arena_new();
-	if (file_read(arena, file, &text, &len, msg, msglen) != RES_OK)
-		return (RES_ERR);
-	if (json_parse(arena, text, len, DEPTH, &root, &err) != RES_OK) {
+	res = file_read(arena, file, &text, &len, msg, msglen);
+	if (res == RES_OK &&
+	    json_parse(arena, text, len, DEPTH, &root, &err) != RES_OK) {
 		(void)snprintf(msg, msglen, "%s: %s", file, err.detail);
-		return (RES_ERR);
+		res = RES_ERR;
 	}
-	return (read_list(arena, file, root, msg, msglen));
+	if (res == RES_OK)
+		res = read_list(arena, file, root, msg, msglen);
+	/* Else the providers live in it, as long as the process. */
+	if (res != RES_OK) {
+		count = 0;
+		arena_destroy(&arena);
+	}
+	return (res);
 }

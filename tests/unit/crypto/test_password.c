@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <time.h>
 #include <string.h>
 
 #include "crypto/crypto.h"
@@ -138,6 +139,17 @@ lengths(void **state UNUSED)
 	assert_false(job.ok);
 }
 
+/* Of this process alone: others may be busy. */
+static int64_t
+cpu_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+
+	return ((int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000);
+}
+
 static int64_t
 cost_us(const char *hash)
 {
@@ -146,9 +158,9 @@ cost_us(const char *hash)
 
 	best = INT64_MAX;
 	for (i = 0; i < 5; i++) {
-		start = time_mono_us();
+		start = cpu_us();
 		assert_false(verify(hash, "some password", NULL));
-		took = time_mono_us() - start;
+		took = cpu_us() - start;
 		if (took < best)
 			best = took;
 	}
