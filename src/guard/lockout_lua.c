@@ -38,11 +38,11 @@
  * alert, 1 for a known device, the longest wait of the account as a whole (0:
  * it never waits).
  *
- * Refused: {0, ms to wait, 1 own, 2 network or 3 account}. Taken: {1, 1 when the own
- * back-off begins, 1 when the network's does, 1 to alert, failures of own and
- * account, places that have failed, the until that this attempt gave own and
- * network (-1: none), whether own, network and account counted (1) or were
- * full (0), and the until that it gave the account (-1: none)}.
+ * Refused: {0, ms to wait, 1 own, 2 network or 3 account}. Taken: {1, 1 when
+ * the own back-off begins, 1 when the network's does, 1 to alert, failures of
+ * own and account, places that have failed, the until that this attempt gave
+ * own and network (-1: none), whether own, network and account counted (1) or
+ * were full (0), and the until that it gave the account (-1: none)}.
  *
  * A counter that waits as long as it ever will is full: it would only take
  * longer to forget. Who is known here, or on a known device, is not held up
@@ -111,7 +111,8 @@ const char lockout_check_lua[] = COUNTER
  * and the account is known here.
  * KEYS: as above. ARGV: decay of own and network, 1 for a success, ms to be
  * known, then until of own and network, the three that counted, and until of
- * the account, as the check returned them. An until that is another by now is somebody else's.
+ * the account, as the check returned them. An until that is another by now is
+ * somebody else's.
  */
 const char lockout_settle_lua[] =
     COUNTER "local a = {} for i, v in ipairs(ARGV) do a[i] = tonumber(v) end "

@@ -195,9 +195,7 @@ end_login(struct ctx *cx, const struct provider *p, const struct flow *f,
     const struct code_reply *reply)
 {
 	struct federated fed = {
-		.provider = p->id,
-		.sid = reply->claims.sid,
-		.amr = AMR_OIDC
+		.provider = p->id, .sid = reply->claims.sid, .amr = AMR_OIDC
 	};
 	enum oidc_reason reason;
 	struct principal who;
