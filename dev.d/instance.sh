@@ -139,6 +139,10 @@ instance_chroot() {
 	for file in /etc/resolv.conf /etc/hosts /etc/ssl/certs/ca-certificates.crt; do
 		[ -r "$file" ] && install -m 644 "$file" "$root$file"
 	done
+	# Else glibc asks the name servers before it reads hosts, and takes the
+	# first line of a name only.
+	printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"
+	printf 'multi on\n' >"$root/etc/host.conf"
 	if [ -n "${ELEUSIS_MTLS_PORT:-}" ]; then
 		instance_client_ca "$root/etc/ssl/client-ca.pem"
 	fi

@@ -9,8 +9,6 @@ from urllib.parse import urlsplit
 TOP = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(TOP / "clients" / "python"))
 
-from eleusis_client.signing import Hmac, Signer  # noqa: E402
-
 
 def line(method: str, path: str, headers: dict[str, str], body: str = "") -> str:
     """As requests.lua reads it."""
@@ -20,6 +18,9 @@ def line(method: str, path: str, headers: dict[str, str], body: str = "") -> str
 
 def signed(url: str, key: dict, patients: list[str], number: int) -> list[str]:
     """GETs of patients, each with a signature and a nonce of its own."""
+    # Here, so that --help needs nothing installed.
+    from eleusis_client.signing import Hmac, Signer
+
     signer = Signer(key["prefix"], Hmac(key["hmac_secret"]))
     where = urlsplit(url)
     found = []

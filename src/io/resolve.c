@@ -60,10 +60,12 @@ lookup_run(void *arg)
 static co_fn enum res
 lookup(struct env *env, struct lookup *l)
 {
+	int flags = l->flags;
+
 	l->flags = AI_NUMERICHOST;
 	lookup_run(l);
 	if (l->rc != 0) {
-		l->flags = AI_ADDRCONFIG;
+		l->flags = flags;
 		if (pool_run(env, lookup_run, l) != RES_OK)
 			return (RES_ERR);
 	}
@@ -77,7 +79,8 @@ lookup(struct env *env, struct lookup *l)
 co_fn enum res
 resolve_host(struct env *env, const char *name, char out[64])
 {
-	struct lookup l = { .name = name };
+	/* One address only: of a kind that this machine can reach. */
+	struct lookup l = { .name = name, .flags = AI_ADDRCONFIG };
 
 	if (lookup(env, &l) != RES_OK)
 		return (RES_ERR);
@@ -88,6 +91,8 @@ resolve_host(struct env *env, const char *name, char out[64])
 co_fn enum res
 resolve_all(struct env *env, const char *name, char out[RESOLVE_ALL_SIZE])
 {
+	/* Whoever takes them tries one after the other; AI_ADDRCONFIG would
+	 * leave ::1 out where loopback is all there is of IPv6. */
 	struct lookup l = { .name = name };
 
 	if (lookup(env, &l) != RES_OK)

@@ -5,7 +5,11 @@
 // POST /rotate: sign with a new key from now on.
 import { createServer } from 'node:http';
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { setDefaultResultOrder } from 'node:dns';
 import Provider from 'oidc-provider';
+
+// The server under test listens on 127.0.0.1, and localhost may be ::1 first.
+setDefaultResultOrder('ipv4first');
 
 const [port, origin, secret] = process.argv.slice(2);
 
