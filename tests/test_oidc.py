@@ -6,6 +6,7 @@ import re
 import secrets
 import socket
 import subprocess
+from pathlib import Path
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
@@ -70,9 +71,14 @@ def real(instance, tmp_path_factory):
         "client_secret_file": str(secret), "link": "email_verified", "provision": True,
         "role_claim": "groups", "roles": {"wards": "clinician", "auditors": "auditor"},
     }]))  # fmt: skip
+    # The workers find two addresses, of which the first one refuses.
+    hosts = Path(instance.env["KORE_ROOT"]) / "etc/hosts"
+    before = hosts.read_text()
+    hosts.write_text("::1 localhost\n127.0.0.1 localhost\n")
     instance.restart(ELEUSIS_OIDC_FILE=str(file))
     yield provider
     provider.close()
+    hosts.write_text(before)
     instance.restart()
 
 
